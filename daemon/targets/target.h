@@ -1,0 +1,118 @@
+/* target.h - where jobs run: one PostgreSQL, Redis or SQLite database of the configuration.
+ *
+ * The scheduler gives a target an execution and gets back an outcome; it never looks inside. A target
+ * says by itself when it is down and when it is up again; while it is down the scheduler holds its jobs
+ * (no attempt is spent), except that `execute` may still be called for RUN and must then answer
+ * OUTCOME_UNAVAILABLE at once or within the execution's deadline.
+ *
+ * One table of functions a type (target_postgres.c, target_redis.c, target_sqlite.c); the object behind
+ * `state` is the type's own. */
+#ifndef TARGETS_TARGET_H
+#define TARGETS_TARGET_H
+
+#include "protocol/buffer.h"
+
+#include <await.h>
+
+/* One argument of a job: bytes that may hold NULs, never changed by a target. */
+struct argument {
+    const char *data;
+    uint32_t size;
+    bool null; /* SQL NULL (option NULL n) */
+};
+
+enum result_format { FORMAT_ROWS, FORMAT_JSON };
+
+struct execution {
+    const struct argument *arguments; /* without the target's name */
+    uint32_t argument_count;
+    uint64_t job_id;                  /* 0 for RUN */
+    enum result_format format;
+    size_t result_size_max;           /* bytes; more is OUTCOME_DEAD with code RESULTTOOBIG */
+};
+
+/* How an execution ended. The scheduler turns it into the job's next state; only OUTCOME_RETRY and
+ * OUTCOME_DEAD (and a TIMEOUT) count as an attempt. */
+enum outcome_kind {
+    OUTCOME_DONE,        /* `result` holds the value */
+    OUTCOME_RETRY,       /* the job failed in a way that may pass: serialization failure, lock timeout */
+    OUTCOME_DEAD,        /* the job itself is wrong: syntax, constraint, wrong type */
+    OUTCOME_UNAVAILABLE, /* never reached the engine, or the engine is down or not accepting: no attempt */
+    OUTCOME_INTERRUPTED, /* the connection was lost while it ran: whether it took effect is unknown */
+    OUTCOME_STOPPED,     /* the task was cancelled or its deadline passed, and the engine was told to stop */
+};
+
+struct outcome {
+    enum outcome_kind kind;
+    char code[AW_ERROR_CODE_SIZE];       /* SQLSTATE, SQLITE_..., Redis' word, or ours in capitals */
+    char message[AW_ERROR_MESSAGE_SIZE]; /* one line */
+    struct buffer result;                /* RESP3 value (protocol/value.h); the receiver frees it */
+};
+
+struct target;
+
+struct target_type {
+    const char *name; /* "postgres" */
+
+    /* Checks the arguments at SUBMIT and RUN without touching the engine. 0, or -EINVAL with the
+     * reason in *reterr ("needs <sql> [param ...]"). Must be quick and not suspend. */
+    int (*check)(struct target *target, const struct argument *arguments, uint32_t count,
+                 struct aw_error *reterr);
+
+    /* Starts pools and background tasks inside target->group and returns without waiting for the engine:
+     * an absent one is normal. Negative errno only for what can never work. */
+    AW_SUSPENDS int (*start)(struct target *target, struct aw_error *reterr);
+
+    /* Runs one execution in the calling task, under its deadline and cancellation. Always fills *ret_outcome. */
+    AW_SUSPENDS void (*execute)(struct target *target, const struct execution *execution,
+                                struct outcome *ret_outcome);
+
+    /* Closes connections and frees the state; nothing executes any more. */
+    AW_SUSPENDS void (*stop)(struct target *target);
+};
+
+/* From the configuration's [target name] section. Strings live as long as the target. */
+struct target_settings {
+    const char *name;
+    const char *uri;       /* postgres, redis */
+    const char *path;      /* sqlite; absolute by now */
+    uint32_t connections;  /* the most this target may open; default 8 */
+    uint32_t pipeline;     /* the most executions in flight on one connection; default 16 (postgres),
+                              1,024 (redis), 1 (sqlite) */
+    uint32_t connect_timeout_ms; /* default 5,000 */
+    const char *password;  /* from a file or credential, NULL if none; never logged */
+};
+
+struct target {
+    const struct target_type *type;
+    struct target_settings settings;
+    struct aw_group *group; /* for the target's background tasks; cancelled before stop */
+    void *state;            /* the type's own */
+
+    /* Written by the target through target_set_up / target_set_down, read by the scheduler. */
+    bool up;
+    char down_reason[AW_ERROR_MESSAGE_SIZE];
+    uint64_t down_since_ms;
+
+    void (*changed)(struct target *target, void *context); /* set by the scheduler */
+    void *context;
+};
+
+/* The most executions the scheduler hands over at once: connections * pipeline. */
+uint32_t target_capacity(const struct target *target);
+
+/* The engine answers, or does not (with why). Calls `changed` when that is news. A target begins up;
+ * one that finds its engine gone sets itself down, keeps trying to connect with backoff and jitter on its
+ * own, and sets itself up once a connection works. */
+void target_set_up(struct target *target);
+void target_set_down(struct target *target, const char *reason);
+
+/* Fills an outcome (and frees a result it may hold). */
+void outcome_set(struct outcome *outcome, enum outcome_kind kind, const char *code,
+                 const char *format, ...) AW_PRINTF(4, 5);
+
+extern const struct target_type target_type_postgres;
+extern const struct target_type target_type_redis;
+extern const struct target_type target_type_sqlite;
+
+#endif

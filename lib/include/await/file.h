@@ -1,0 +1,63 @@
+/* file.h - files on the ring: every call suspends the task, none blocks the loop.
+ *
+ * Buffers belong to the caller and must stay valid until the call returns, which is not before the
+ * kernel has let go of them, also when the task was cancelled. Results are those of the system call
+ * of the same name (read(2), openat(2), statx(2) ...); every errno it documents can be returned,
+ * besides -ECANCELED and -ETIME. Offsets and sizes are in bytes. */
+#ifndef AWAIT_FILE_H
+#define AWAIT_FILE_H
+
+#include <await/base.h>
+#include <sys/stat.h>
+#include <sys/types.h>
+
+#define AW_AT_POSITION UINT64_MAX /* offset: the file's own position, for pipes and terminals */
+
+/* Opens a file (O_CLOEXEC is added). Returns the descriptor, the caller's to close. */
+AW_API AW_MUST_CHECK AW_SUSPENDS int aw_open(const char *path, int flags, mode_t mode);
+
+/* Closes the descriptor, also when the task is cancelled. */
+AW_API AW_SUSPENDS int aw_close(int fd);
+
+/* One read or write: may be short. Sizes above INT32_MAX are cut. */
+AW_API AW_MUST_CHECK AW_SUSPENDS int aw_read(int fd, void *buffer, size_t size, uint64_t offset);
+AW_API AW_MUST_CHECK AW_SUSPENDS int aw_write(int fd, const void *buffer, size_t size,
+                                              uint64_t offset);
+
+/* As aw_write, and the data (with the metadata needed to read it back) is on the device before it
+ * returns: RWF_DSYNC of pwritev2(2). */
+AW_API AW_MUST_CHECK AW_SUSPENDS int aw_write_durable(int fd, const void *buffer, size_t size,
+                                                      uint64_t offset);
+
+/* Reads or writes it all: 0, or the first error; -ENODATA when the file ended first. */
+AW_API AW_MUST_CHECK AW_SUSPENDS int aw_read_exactly(int fd, void *buffer, size_t size,
+                                                     uint64_t offset);
+AW_API AW_MUST_CHECK AW_SUSPENDS int aw_write_all(int fd, const void *buffer, size_t size,
+                                                  uint64_t offset);
+
+/* fsync(2), or fdatasync(2) when data_only. A failure means the data may or may not be stored. */
+AW_API AW_MUST_CHECK AW_SUSPENDS int aw_sync(int fd, bool data_only);
+
+/* fallocate(2) with FALLOC_FL_KEEP_SIZE: reserves space so that a later write cannot meet ENOSPC.
+ * -EOPNOTSUPP where the file system has no such thing. */
+AW_API AW_MUST_CHECK AW_SUSPENDS int aw_reserve_space(int fd, uint64_t offset, uint64_t size);
+
+AW_API AW_MUST_CHECK AW_SUSPENDS int aw_truncate(int fd, uint64_t size);
+AW_API AW_MUST_CHECK AW_SUSPENDS int aw_stat(const char *path, struct stat *ret_stat);
+AW_API AW_MUST_CHECK AW_SUSPENDS int aw_stat_fd(int fd, struct stat *ret_stat);
+AW_API AW_MUST_CHECK AW_SUSPENDS int aw_rename(const char *from, const char *to);
+AW_API AW_MUST_CHECK AW_SUSPENDS int aw_unlink(const char *path);
+AW_API AW_MUST_CHECK AW_SUSPENDS int aw_make_directory(const char *path, mode_t mode);
+
+/* Opens and fsyncs the directory that holds `path`: makes a creation, rename or removal durable. */
+AW_API AW_MUST_CHECK AW_SUSPENDS int aw_sync_directory_of(const char *path);
+
+/* Reads a whole file of at most size_max bytes into memory the caller frees; it ends with a NUL that
+ * *ret_size does not count. -EFBIG above size_max. */
+AW_API AW_MUST_CHECK AW_SUSPENDS int aw_read_file(const char *path, size_t size_max,
+                                                  char **ret_data, size_t *ret_size);
+
+/* Bytes that an unprivileged process may still write to the file system of `path` (statvfs(3)). */
+AW_API AW_MUST_CHECK AW_SUSPENDS int aw_disk_free(const char *path, uint64_t *ret_bytes);
+
+#endif

@@ -1,0 +1,15 @@
+/* signal.h - signals as something to await (signalfd(2) on the ring). */
+#ifndef AWAIT_SIGNAL_H
+#define AWAIT_SIGNAL_H
+
+#include <await/base.h>
+#include <signal.h>
+
+/* Blocks the signals for this thread and opens a descriptor that receives them. Call it before any
+ * thread is started. Returns the descriptor. */
+AW_API AW_MUST_CHECK int aw_signal_open(const sigset_t *signals);
+
+/* Waits for the next signal and returns its number. */
+AW_API AW_MUST_CHECK AW_SUSPENDS int aw_signal_wait(int fd);
+
+#endif
