@@ -1,0 +1,269 @@
+/* scheduler.c - see scheduler.h. */
+#include "core/scheduler.h"
+
+#include "core/park.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define STACK_SIZE_DEFAULT (256u * 1024)
+#define STACK_SIZE_MIN (16u * 1024)
+#define TASKS_MAX_DEFAULT (4u * 1024 * 1024)
+/* Resumes before the loop looks at I/O and timers again: two tasks that wake each other for ever must
+ * not starve the rest. */
+#define TURN_BUDGET 512u
+
+static _Thread_local struct scheduler *here;
+
+_Noreturn void core_bug(const char *file, int line, const char *condition)
+{
+    fprintf(stderr, "libawait: %s:%d: broken invariant: %s\n", file, line, condition);
+    abort();
+}
+
+struct scheduler *scheduler_here(void)
+{
+    return here;
+}
+
+int scheduler_open(struct scheduler *scheduler, const struct aw_options *options,
+                   uint64_t (*now_ns)(void))
+{
+    if (here)
+        return -EBUSY;
+    size_t stack_size = options && options->stack_size_bytes ? options->stack_size_bytes
+                                                             : STACK_SIZE_DEFAULT;
+    if (stack_size < STACK_SIZE_MIN)
+        stack_size = STACK_SIZE_MIN;
+    memset(scheduler, 0, sizeof *scheduler);
+    scheduler->tasks_max = options && options->tasks_max ? options->tasks_max : TASKS_MAX_DEFAULT;
+    scheduler->now_ns = now_ns;
+    scheduler->turn_began_ns = now_ns();
+    stack_pool_init(&scheduler->stacks, stack_size);
+    sanitize_root(&scheduler->root_sanitize);
+    here = scheduler;
+    return 0;
+}
+
+static void reap(struct scheduler *scheduler)
+{
+    struct aw_task *task = scheduler->zombie;
+    if (!task)
+        return;
+    scheduler->zombie = NULL;
+    stack_return(&scheduler->stacks, task->stack);
+    task->stack = NULL;
+    if (!task->handle_held)
+        scheduler_free_task(task);
+}
+
+void scheduler_close(struct scheduler *scheduler)
+{
+    core_assert(scheduler == here && !scheduler->current);
+    reap(scheduler);
+    stack_pool_destroy(&scheduler->stacks);
+    timers_free(&scheduler->timers);
+    here = NULL;
+}
+
+static void make_ready(struct scheduler *scheduler, struct aw_task *task)
+{
+    task->state = TASK_READY;
+    task->next_ready = NULL;
+    if (scheduler->ready_last)
+        scheduler->ready_last->next_ready = task;
+    else
+        scheduler->ready_first = task;
+    scheduler->ready_last = task;
+}
+
+/* The next context to run: a task while the budget lasts, else the root. */
+static struct aw_task *take_next(struct scheduler *scheduler)
+{
+    struct aw_task *task = scheduler->ready_first;
+    if (!task || scheduler->budget == 0)
+        return NULL;
+    scheduler->budget--;
+    scheduler->ready_first = task->next_ready;
+    if (!scheduler->ready_first)
+        scheduler->ready_last = NULL;
+    task->state = TASK_RUNNING;
+    return task;
+}
+
+__attribute__((no_sanitize("thread"))) void scheduler_switch(struct scheduler *scheduler)
+{
+    struct aw_task *self = scheduler->current;
+    struct aw_task *next = take_next(scheduler);
+    if (next == self)
+        return;
+    struct context *from = self ? &self->context : &scheduler->root;
+    struct context *to = next ? &next->context : &scheduler->root;
+    struct sanitize_stack *from_stack =
+        self ? &self->stack->sanitize : &scheduler->root_sanitize;
+    struct sanitize_stack *to_stack = next ? &next->stack->sanitize : &scheduler->root_sanitize;
+
+    scheduler->current = next;
+    sanitize_switch_begin(from_stack, to_stack, self && self->state == TASK_FINISHED);
+    context_switch(from, to);
+    sanitize_switch_end(from_stack, NULL);
+    reap(scheduler);
+}
+
+void scheduler_run(struct scheduler *scheduler)
+{
+    scheduler->turn_began_ns = scheduler->now_ns();
+    struct timer *timer;
+    while ((timer = timers_pop_expired(&scheduler->timers, scheduler->turn_began_ns))) {
+        struct aw_task *task = (struct aw_task *)((char *)timer - offsetof(struct aw_task, timer));
+        wake(task, -ETIME);
+    }
+    scheduler->budget = TURN_BUDGET;
+    if (scheduler->ready_first)
+        scheduler_switch(scheduler);
+}
+
+static void task_main(void *argument)
+{
+    struct aw_task *task = argument;
+    struct scheduler *scheduler = here;
+
+    sanitize_switch_end(NULL, &scheduler->root_sanitize);
+    reap(scheduler);
+    task->result = task->function(task->argument);
+    core_assert(task->scope == &task->root_scope); /* a scope was entered and not left */
+    group_settle(&task->children);
+    task->state = TASK_FINISHED;
+    task->finish_order = ++scheduler->finish_count;
+    scheduler->task_count--;
+    wait_list_grant_all(&task->joiners);
+    group_child_settled(task);
+    scheduler->zombie = task;
+    scheduler_switch(scheduler);
+    core_bug(__FILE__, __LINE__, "a finished task ran again");
+}
+
+int scheduler_spawn(struct scheduler *scheduler, struct aw_group *group, aw_function function,
+                    void *argument, struct aw_task **ret_task)
+{
+    if (group && group->closed)
+        return -ECANCELED;
+    if (scheduler->task_count >= scheduler->tasks_max)
+        return -EAGAIN;
+    int result = timers_reserve(&scheduler->timers, scheduler->task_count + 1);
+    if (result < 0)
+        return result;
+    struct aw_task *task = calloc(1, sizeof *task);
+    if (!task)
+        return -ENOMEM;
+    result = stack_take(&scheduler->stacks, &task->stack);
+    if (result < 0) {
+        free(task);
+        return result;
+    }
+    context_prepare(&task->context, task->stack->bottom, task->stack->size, task_main, task);
+    task->function = function;
+    task->argument = argument;
+    task->root_scope = (struct aw_scope){.task = task, .deadline_ns = AW_NEVER};
+    task->scope = &task->root_scope;
+    aw_group_init(&task->children, AW_GROUP_COLLECT);
+    if (group)
+        group_link(group, task);
+    scheduler->task_count++;
+    make_ready(scheduler, task);
+    *ret_task = task;
+    return 0;
+}
+
+void scheduler_free_task(struct aw_task *task)
+{
+    free(task);
+}
+
+uint64_t task_deadline(const struct aw_task *task)
+{
+    uint64_t nearest = AW_NEVER;
+    for (const struct aw_scope *scope = task->scope; scope; scope = scope->outer) {
+        if (scope->deadline_ns < nearest)
+            nearest = scope->deadline_ns;
+        if (scope->shield)
+            break;
+    }
+    return nearest;
+}
+
+int task_interruption(const struct aw_task *task)
+{
+    uint64_t nearest = AW_NEVER;
+    for (const struct aw_scope *scope = task->scope; scope; scope = scope->outer) {
+        if (scope->cancelled)
+            return -ECANCELED;
+        if (scope->deadline_ns < nearest)
+            nearest = scope->deadline_ns;
+        if (scope->shield)
+            break;
+    }
+    return nearest != AW_NEVER && here->now_ns() >= nearest ? -ETIME : 0;
+}
+
+void task_interrupt(struct aw_task *task)
+{
+    if (task->state != TASK_PARKED || !task->interruptible)
+        return;
+    int interruption = task_interruption(task);
+    if (interruption < 0)
+        wake(task, interruption);
+}
+
+void wake(struct aw_task *task, int result)
+{
+    if (task->state != TASK_PARKED)
+        return;
+    timer_disarm(&here->timers, &task->timer);
+    task->wake_result = result;
+    make_ready(here, task);
+}
+
+static int suspend(struct scheduler *scheduler, const char *where, bool interruptible,
+                   uint64_t deadline_ns)
+{
+    struct aw_task *task = scheduler->current;
+    task->where = where;
+    task->interruptible = interruptible;
+    task->state = TASK_PARKED;
+    if (deadline_ns != AW_NEVER)
+        timer_arm(&scheduler->timers, &task->timer, deadline_ns);
+    scheduler_switch(scheduler);
+    task->where = NULL;
+    return task->wake_result;
+}
+
+int park_until(const char *where, uint64_t deadline_ns)
+{
+    struct scheduler *scheduler = here;
+    core_assert(scheduler && scheduler->current); /* suspending outside a task */
+    int interruption = task_interruption(scheduler->current);
+    if (interruption < 0)
+        return interruption;
+    uint64_t nearest = task_deadline(scheduler->current);
+    return suspend(scheduler, where, true, deadline_ns < nearest ? deadline_ns : nearest);
+}
+
+int park(const char *where)
+{
+    return park_until(where, AW_NEVER);
+}
+
+int park_shielded(const char *where)
+{
+    core_assert(here && here->current);
+    return suspend(here, where, false, AW_NEVER);
+}
+
+void yield_shielded(void)
+{
+    core_assert(here && here->current);
+    (void)suspend(here, "yield", false, here->turn_began_ns);
+}

@@ -1,0 +1,141 @@
+/* stack.c - see stack.h. Guards by MADV_GUARD_INSTALL (Linux 6.13: costs no mapping of its own), else
+ * by mprotect, which splits the mapping; the kernel's limit on mappings (vm.max_map_count) then bounds
+ * how many stacks there can be, and stack_take says -ENOMEM there. */
+#include "core/stack.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#ifndef MADV_GUARD_INSTALL
+#define MADV_GUARD_INSTALL 102
+#endif
+
+#define SLAB_STACKS 16u
+/* A stack whose page this far below its top was touched gives its memory back when it is returned. */
+#define DEEP_BYTES (32u * 1024)
+
+struct stack_slab {
+    struct stack_slab *next;
+    void *memory;
+    struct stack stacks[SLAB_STACKS];
+};
+
+void stack_pool_init(struct stack_pool *pool, size_t stack_size_bytes)
+{
+    memset(pool, 0, sizeof *pool);
+    pool->page_size = (size_t)sysconf(_SC_PAGESIZE);
+    size_t rounded = (stack_size_bytes + pool->page_size - 1) & ~(pool->page_size - 1);
+    pool->stack_size = rounded + pool->page_size;
+}
+
+void stack_pool_destroy(struct stack_pool *pool)
+{
+    while (pool->slabs) {
+        struct stack_slab *slab = pool->slabs;
+        pool->slabs = slab->next;
+        for (unsigned i = 0; i < SLAB_STACKS; i++)
+            sanitize_stack_destroyed(&slab->stacks[i].sanitize);
+        (void)munmap(slab->memory, pool->stack_size * SLAB_STACKS);
+        free(slab);
+    }
+    pool->warm = NULL;
+    pool->cold = NULL;
+    pool->warm_count = 0;
+}
+
+static int install_guard(struct stack_pool *pool, void *page)
+{
+    if (!pool->guard_by_mprotect) {
+        if (madvise(page, pool->page_size, MADV_GUARD_INSTALL) == 0)
+            return 0;
+        pool->guard_by_mprotect = true;
+    }
+    return mprotect(page, pool->page_size, PROT_NONE) == 0 ? 0 : -ENOMEM;
+}
+
+static int add_slab(struct stack_pool *pool)
+{
+    size_t size = pool->stack_size * SLAB_STACKS;
+    struct stack_slab *slab = calloc(1, sizeof *slab);
+    if (!slab)
+        return -ENOMEM;
+    slab->memory = mmap(NULL, size, PROT_READ | PROT_WRITE,
+                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_STACK, -1, 0);
+    if (slab->memory == MAP_FAILED) {
+        free(slab);
+        return -ENOMEM;
+    }
+    /* a huge page under a stack would make a 4 KiB task cost 2 MiB */
+    (void)madvise(slab->memory, size, MADV_NOHUGEPAGE);
+    for (unsigned i = 0; i < SLAB_STACKS; i++) {
+        char *base = (char *)slab->memory + i * pool->stack_size;
+        if (install_guard(pool, base) < 0) {
+            (void)munmap(slab->memory, size);
+            free(slab);
+            return -ENOMEM;
+        }
+        slab->stacks[i].bottom = base + pool->page_size;
+        slab->stacks[i].size = pool->stack_size - pool->page_size;
+    }
+    for (unsigned i = SLAB_STACKS; i-- > 0;) {
+        struct stack *stack = &slab->stacks[i];
+        sanitize_stack_created(&stack->sanitize, stack->bottom, stack->size);
+        stack->next = pool->cold;
+        pool->cold = stack;
+    }
+    slab->next = pool->slabs;
+    pool->slabs = slab;
+    return 0;
+}
+
+int stack_take(struct stack_pool *pool, struct stack **ret_stack)
+{
+    if (!pool->warm && !pool->cold) {
+        int result = add_slab(pool);
+        if (result < 0)
+            return result;
+    }
+    struct stack *stack = pool->warm;
+    if (stack) {
+        pool->warm = stack->next;
+        pool->warm_count--;
+    } else {
+        stack = pool->cold;
+        pool->cold = stack->next;
+    }
+    sanitize_stack_reused(&stack->sanitize);
+    *ret_stack = stack;
+    return 0;
+}
+
+static bool was_used_deeply(const struct stack *stack)
+{
+    if (stack->size <= DEEP_BYTES)
+        return false;
+    /* fresh pages read as zero, so anything else means a frame reached this far down */
+    const char *top = (const char *)stack->bottom + stack->size;
+    const uint64_t *probe = (const uint64_t *)(const void *)(top - DEEP_BYTES);
+    for (unsigned i = 0; i < 64; i++)
+        if (probe[i] != 0)
+            return true;
+    return false;
+}
+
+void stack_return(struct stack_pool *pool, struct stack *stack)
+{
+    sanitize_stack_reused(&stack->sanitize);
+    if (pool->warm_count < STACKS_WARM) {
+        if (was_used_deeply(stack))
+            (void)madvise(stack->bottom, stack->size - DEEP_BYTES / 2, MADV_DONTNEED);
+        stack->next = pool->warm;
+        pool->warm = stack;
+        pool->warm_count++;
+        return;
+    }
+    (void)madvise(stack->bottom, stack->size, MADV_DONTNEED);
+    stack->next = pool->cold;
+    pool->cold = stack;
+}
