@@ -120,9 +120,23 @@ void scheduler_run(struct scheduler *scheduler)
         struct aw_task *task = (struct aw_task *)((char *)timer - offsetof(struct aw_task, timer));
         wake(task, -ETIME);
     }
+    if (scheduler->yielded_first) {
+        if (scheduler->ready_last)
+            scheduler->ready_last->next_ready = scheduler->yielded_first;
+        else
+            scheduler->ready_first = scheduler->yielded_first;
+        scheduler->ready_last = scheduler->yielded_last;
+        scheduler->yielded_first = NULL;
+        scheduler->yielded_last = NULL;
+    }
     scheduler->budget = TURN_BUDGET;
     if (scheduler->ready_first)
         scheduler_switch(scheduler);
+}
+
+bool scheduler_has_ready(const struct scheduler *scheduler)
+{
+    return scheduler->ready_first || scheduler->yielded_first;
 }
 
 static void task_main(void *argument)
@@ -264,6 +278,15 @@ int park_shielded(const char *where)
 
 void yield_shielded(void)
 {
-    core_assert(here && here->current);
-    (void)suspend(here, "yield", false, here->turn_began_ns);
+    struct scheduler *scheduler = here;
+    core_assert(scheduler && scheduler->current);
+    struct aw_task *task = scheduler->current;
+    task->state = TASK_READY;
+    task->next_ready = NULL;
+    if (scheduler->yielded_last)
+        scheduler->yielded_last->next_ready = task;
+    else
+        scheduler->yielded_first = task;
+    scheduler->yielded_last = task;
+    scheduler_switch(scheduler);
 }

@@ -53,6 +53,8 @@ struct scheduler {
     struct aw_task *current;
     struct aw_task *ready_first;
     struct aw_task *ready_last;
+    struct aw_task *yielded_first; /* ready again from the next turn on */
+    struct aw_task *yielded_last;
     struct aw_task *zombie; /* finished, its stack still to be returned */
     struct context root;
     struct sanitize_stack root_sanitize;
@@ -80,6 +82,9 @@ AW_MUST_CHECK int scheduler_spawn(struct scheduler *scheduler, struct aw_group *
 
 /* From the root: wakes what is due, runs what is ready until nothing is or the budget is spent. */
 void scheduler_run(struct scheduler *scheduler);
+
+/* Whether the loop must not wait: a task is ready, or will be at the next turn. */
+bool scheduler_has_ready(const struct scheduler *scheduler);
 
 /* Suspends the running task (its state already says why) and runs the next one. */
 void scheduler_switch(struct scheduler *scheduler);

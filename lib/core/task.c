@@ -174,13 +174,12 @@ int aw_sleep(uint64_t duration_ms)
 
 int aw_yield(void)
 {
-    struct scheduler *scheduler = scheduler_here();
-    int interruption = task_interruption(scheduler->current);
+    struct aw_task *self = aw_current();
+    int interruption = task_interruption(self);
     if (interruption < 0)
         return interruption;
-    /* a deadline in the past: woken by the loop's next turn, after it has looked at I/O */
-    int result = park_until("yield", scheduler->turn_began_ns);
-    return result == -ETIME ? task_interruption(scheduler->current) : result;
+    yield_shielded();
+    return task_interruption(self);
 }
 
 void aw_task_set_name(struct aw_task *task, const char *name)

@@ -93,7 +93,7 @@ static void run_loop(struct runtime *runtime, struct aw_task *root)
         scheduler_run(scheduler);
         if (root->state == TASK_FINISHED)
             break;
-        turn(scheduler->ready_first ? 0 : timers_next(&scheduler->timers));
+        turn(scheduler_has_ready(scheduler) ? 0 : timers_next(&scheduler->timers));
     }
     mailbox_close_begin();
     while (mailbox_pending())

@@ -88,8 +88,8 @@ AW_API const char *aw_task_name(const struct aw_task *task);
 /* How many tasks of this loop have not finished, the first one included. */
 AW_API uint32_t aw_task_count(void);
 
-/* How long the running task has held the loop since it was resumed, in ns: long computations use it
- * to decide when to aw_yield. */
+/* How long ago the loop last looked at I/O and timers, in ns: long computations use it to decide when
+ * to aw_yield. */
 AW_API uint64_t aw_running_ns(void);
 
 #endif
