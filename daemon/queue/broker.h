@@ -1,0 +1,113 @@
+/* broker.h - the queue as the protocol's commands see it: submit, watch, cancel, look, run.
+ *
+ * The broker owns every job from the moment it is accepted. What a call promises is true when it comes
+ * back (or calls back): "submitted" means fsynced, "finished" means that the outcome is.
+ *
+ * All calls are for the loop's thread. Those that suspend belong in a task of the command's own; they
+ * return -ECANCELED / -ETIME when that task is interrupted, and nothing is half done then. */
+#ifndef QUEUE_BROKER_H
+#define QUEUE_BROKER_H
+
+#include "config/config.h"
+#include "protocol/argument.h"
+#include "protocol/buffer.h"
+#include "protocol/submit_options.h"
+#include "queue/job.h"
+#include "targets/target.h"
+
+#include <await.h>
+
+struct broker;
+
+/* --- life ---------------------------------------------------------------------------------------- */
+
+/* Opens and recovers the queue in configuration->daemon.state and starts the targets. *ret_broker is for
+ * broker_close. Negative errno with one line in *reterr: the daemon must not start. */
+AW_MUST_CHECK AW_SUSPENDS int broker_open(const struct config *configuration,
+                                          struct broker **ret_broker, struct aw_error *reterr);
+
+/* Stops dispatching, lets what runs finish until the deadline, then cancels it (those jobs stay queued
+ * and lose no attempt), commits what is left, checkpoints and closes. */
+AW_SUSPENDS void broker_close(struct broker *broker, uint64_t deadline_ns);
+
+/* --- submitting ---------------------------------------------------------------------------------- */
+
+/* Called once when the job is durable (error NULL), or when it was not stored (error->code is the
+ * reply's word, such as "FULL"). Not in a task: must not suspend. */
+typedef void (*broker_submitted)(void *context, uint64_t id, const struct aw_error *error);
+
+/* Accepts a job and hands it to the next group commit. The options and arguments are copied. 0: `done`
+ * will be called, never before this returns. Negative errno: refused, `done` is not called; reterr->code
+ * is the error's first word ("ERR", "NOTARGET", "FULL", "UNAVAILABLE") and reterr->message the rest. */
+AW_MUST_CHECK int broker_submit(struct broker *broker, const struct submit_options *options,
+                                struct argument target, const struct argument *arguments,
+                                uint32_t count, broker_submitted done, void *context,
+                                struct aw_error *reterr);
+
+/* Whether so much waits for the disk that a connection should stop reading for a while. */
+bool broker_is_congested(const struct broker *broker);
+
+/* Waits until it is not. */
+AW_MUST_CHECK AW_SUSPENDS int broker_wait_uncongested(struct broker *broker);
+
+/* --- waiting for the end of jobs ------------------------------------------------------------------ */
+
+/* One job somebody waits for. Lives in the waiter's memory until broker_unwatch. */
+struct watch {
+    uint64_t id;             /* set by the caller, like `event` */
+    struct aw_event *event;  /* set when the job has finished; several watches may share one */
+    bool known;              /* false after broker_watch: no such job (NOJOB) */
+    bool finished;           /* then the fields below are filled */
+    enum job_state state;    /* JOB_DONE, JOB_DEAD, JOB_CANCELLED, JOB_UNCERTAIN */
+    struct buffer result;    /* of a done job: a RESP3 value */
+    char code[AW_ERROR_CODE_SIZE];
+    char message[AW_ERROR_MESSAGE_SIZE];
+    struct watch *next;      /* private, like the rest */
+    struct watch **slot;
+};
+
+/* Begins to watch `count` jobs; those that have finished already are filled in at once (and their events
+ * set). Returns 0, or negative errno with nothing watched. */
+AW_MUST_CHECK AW_SUSPENDS int broker_watch(struct broker *broker, struct watch *watches,
+                                           size_t count);
+
+/* Ends it and frees the results. */
+void broker_unwatch(struct broker *broker, struct watch *watches, size_t count);
+
+/* --- looking and steering ------------------------------------------------------------------------- */
+
+/* Cancels jobs that have not finished; running ones are stopped on the server too. Returns how many were
+ * cancelled. */
+AW_MUST_CHECK AW_SUSPENDS int broker_cancel(struct broker *broker, const uint64_t *ids,
+                                            size_t count);
+
+/* Appends the job as a map value. -ENOENT: no such job. */
+AW_MUST_CHECK AW_SUSPENDS int broker_describe(struct broker *broker, uint64_t id,
+                                              struct buffer *out);
+
+struct job_filter {
+    struct argument queue;  /* data NULL: any */
+    struct argument target; /* data NULL: any */
+    struct argument match;  /* glob over the first argument; data NULL: any */
+    int state;              /* enum job_state, -1: any */
+    uint32_t limit;         /* 1...10,000 */
+    uint64_t cursor;        /* 0: from the start; ids above it are looked at */
+};
+
+/* Appends [cursor, [job map ...]]; cursor "0" at the end. Looks at a bounded number of jobs a call, so a
+ * page may hold fewer than `limit` (even none) before the end. */
+AW_MUST_CHECK AW_SUSPENDS int broker_list(struct broker *broker, const struct job_filter *filter,
+                                          struct buffer *out);
+
+/* Runs it now, without the queue. The outcome's kinds are those of targets/target.h. -ENOENT: no such
+ * target; -EINVAL: wrong arguments (reterr says why); else 0 and *ret_outcome is filled. The caller's scopes
+ * bound it. */
+AW_MUST_CHECK AW_SUSPENDS int broker_run(struct broker *broker, enum result_format format,
+                                         struct argument target, const struct argument *arguments,
+                                         uint32_t count, struct outcome *ret_outcome,
+                                         struct aw_error *reterr);
+
+/* Appends the broker's sections of INFO ("# Jobs", "# Queues", "# Targets", "# Store") as key:value lines. `section` NULL: all. */
+void broker_info(const struct broker *broker, const char *section, struct buffer *out);
+
+#endif
