@@ -10,16 +10,10 @@
 #ifndef TARGETS_TARGET_H
 #define TARGETS_TARGET_H
 
+#include "protocol/argument.h"
 #include "protocol/buffer.h"
 
 #include <await.h>
-
-/* One argument of a job: bytes that may hold NULs, never changed by a target. */
-struct argument {
-    const char *data;
-    uint32_t size;
-    bool null; /* SQL NULL (option NULL n) */
-};
 
 enum result_format { FORMAT_ROWS, FORMAT_JSON };
 
