@@ -11,11 +11,9 @@
 #define TARGETS_TARGET_H
 
 #include "protocol/argument.h"
-#include "protocol/buffer.h"
+#include "protocol/value.h"
 
 #include <await.h>
-
-enum result_format { FORMAT_ROWS, FORMAT_JSON };
 
 struct execution {
     const struct argument *arguments; /* without the target's name */
