@@ -42,11 +42,11 @@ int aw_close(int fd)
 static int transfer_at(uint8_t kind, int fd, void *buffer, size_t size, uint64_t offset,
                        uint32_t flags)
 {
-    return transfer((struct ring_request){
+    return ring_perform(&(struct ring_request){
         .kind = kind,
         .fd = fd,
         .flags = flags,
-        .size = size,
+        .size = transfer_size(size),
         .offset = offset,
         .buffer = buffer,
     });

@@ -161,27 +161,41 @@ static void pool_close(void *argument)
     free(pool);
 }
 
-static int pool_open(struct offload_pool **ret_pool)
+static int pool_create(struct ring_mailbox *mailbox)
 {
-    if (pool_here != NULL) {
-        *ret_pool = pool_here;
-        return 0;
-    }
-    if (aw_current() == NULL)
-        return -EPERM;
     uint32_t threads_max = runtime_options()->offload_threads_max;
     struct offload_pool *pool = calloc(1, sizeof *pool + threads_max * sizeof pool->threads[0]);
     if (pool == NULL)
         return -ENOMEM;
-    pool->mailbox = ring_mailbox_current();
+    int result = runtime_at_exit(pool_close, pool);
+    if (result < 0) {
+        free(pool);
+        return result;
+    }
+    pool->mailbox = mailbox;
     pool->threads_max = threads_max;
     pthread_mutex_init(&pool->mutex, NULL);
     pthread_cond_init(&pool->work, NULL);
     aw_event_init(&pool->quiet);
     aw_event_set(&pool->quiet);
-    runtime_at_exit(pool_close, pool);
     pool_here = pool;
-    *ret_pool = pool;
+    return 0;
+}
+
+static int pool_open(struct offload_pool **ret_pool)
+{
+    if (aw_current() == NULL)
+        return -EPERM;
+    struct ring_mailbox *mailbox;
+    int result = ring_mailbox_current(&mailbox);
+    if (result < 0)
+        return result;
+    /* Not before that call: it may suspend, and another task may make the pool meanwhile. */
+    if (pool_here == NULL)
+        result = pool_create(mailbox);
+    if (result < 0)
+        return result;
+    *ret_pool = pool_here;
     return 0;
 }
 

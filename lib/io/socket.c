@@ -50,21 +50,21 @@ int aw_accept(int listener)
 
 int aw_receive(int fd, void *buffer, size_t size)
 {
-    return transfer((struct ring_request){
+    return ring_perform(&(struct ring_request){
         .kind = RING_RECEIVE,
         .fd = fd,
         .buffer = buffer,
-        .size = size,
+        .size = transfer_size(size),
     });
 }
 
 int aw_send(int fd, const void *buffer, size_t size)
 {
-    return transfer((struct ring_request){
+    return ring_perform(&(struct ring_request){
         .kind = RING_SEND,
         .fd = fd,
         .buffer = transfer_source(buffer),
-        .size = size,
+        .size = transfer_size(size),
         .flags = MSG_NOSIGNAL,
     });
 }

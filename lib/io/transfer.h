@@ -2,15 +2,22 @@
 #ifndef IO_TRANSFER_H
 #define IO_TRANSFER_H
 
-#include "ring/request.h"
+#include <await/base.h>
 
-/* One read, write, receive or send, asked again when the kernel gave it up without cause: a worker
- * thread of the kernel was disturbed (EINTR), or XFS gave EAGAIN on an ordinary file. An interrupted
- * task leaves at once: the ring says -ECANCELED or -ETIME. Sizes above INT32_MAX are cut, since
- * the result is an int. */
-AW_MUST_CHECK AW_SUSPENDS int transfer(struct ring_request request);
+/* Results are ints, so one transfer moves at most this much. */
+static inline size_t transfer_size(size_t size)
+{
+    return size < INT32_MAX ? size : INT32_MAX;
+}
 
 /* The ring's request has one pointer for both directions: for a buffer the kernel only reads from. */
-void *transfer_source(const void *buffer);
+static inline void *transfer_source(const void *buffer)
+{
+    union {
+        const void *constant;
+        void *writable;
+    } pointer = {.constant = buffer};
+    return pointer.writable;
+}
 
 #endif

@@ -152,7 +152,7 @@ int system_signalfd(const sigset_t *signals)
 
 int system_eventfd(void)
 {
-    return negative_errno(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+    return negative_errno(eventfd(0, EFD_CLOEXEC));
 }
 
 static int lookup_error(int code, int saved_errno)
