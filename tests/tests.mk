@@ -1,3 +1,67 @@
-# The test targets; included by the Makefile.
+# The test targets; included by the Makefile. docs/TESTING.md says what each is for.
 
-.PHONY: deps try test test-unit test-integration asan lint
+ASAN_BUILD ?= build-asan
+ASAN_MAKE = $(MAKE) --no-print-directory BUILD=$(ASAN_BUILD) SANITIZE=address,undefined \
+  OPTIMIZE='-O1 -g'
+# One place for what sanitizers must do; the daemon's own log is searched for reports as well.
+export ASAN_OPTIONS ?= detect_leaks=1:detect_stack_use_after_return=1:strict_string_checks=1:abort_on_error=0
+export UBSAN_OPTIONS ?= print_stacktrace=1:halt_on_error=1
+JOBS ?= $(shell nproc 2>/dev/null || echo 2)
+RESULTS ?= $(BUILD)/results
+RESULT ?= $(RESULTS)/$@
+
+.PHONY: deps deps-build try test test-unit test-integration test-crash asan asan-units \
+  asan-integration lint tidy valgrind bench unit-programs
+
+deps:
+	@tests/support/deps.sh tests
+
+deps-build:
+	@tests/support/deps.sh build
+
+try: deps-build
+	@$(MAKE) --no-print-directory -j$(JOBS) all
+	@BUILD=$(BUILD) tests/try/try.sh
+
+test: deps
+	@MAKE='$(MAKE) -j$(JOBS)' RESULTS=$(BUILD)/results tests/support/all.sh
+
+unit-programs: $(UNIT_TESTS)
+
+test-unit: $(UNIT_TESTS)
+	@$(PYTHON) tests/support/run_units.py $(RESULT) $(UNIT_TESTS)
+
+# TESTS='tests/integration/test_sql.py -k insert' runs a part.
+test-integration: all $(PROGRAMS)
+	@BUILD=$(BUILD) PYTHON=$(PYTHON) tests/support/run_integration.sh $(RESULT) $(TESTS)
+
+# The kill -9 test of issue size: 20 rounds of 10,000 jobs (the ordinary suite runs 3).
+test-crash: all
+	@BUILD=$(BUILD) PYTHON=$(PYTHON) CRASH_ROUNDS=$${CRASH_ROUNDS:-20} \
+	  tests/support/run_integration.sh $(RESULT) tests/crash
+
+asan-units:
+	@$(ASAN_MAKE) RESULT=$(RESULT) test-unit
+
+asan-integration:
+	@$(ASAN_MAKE) RESULT=$(RESULT) test-integration
+
+asan:
+	@$(ASAN_MAKE) RESULT=$(RESULTS)/asan-units test-unit
+	@$(ASAN_MAKE) RESULT=$(RESULTS)/asan-integration test-integration
+
+valgrind: $(UNIT_TESTS)
+	@$(PYTHON) tests/support/run_units.py --valgrind $(RESULT) $(UNIT_TESTS)
+
+lint:
+	@BUILD=$(BUILD) PYTHON=$(PYTHON) tests/lint/lint.sh $(RESULT)
+
+TIDY_SOURCES = $(LIB_SOURCES) $(DAEMON_SOURCES) $(CTL_SOURCES) $(wildcard daemon/main.c)
+tidy:
+	@clang-tidy --quiet --config-file=tests/lint/clang-tidy.yaml $(TIDY_SOURCES) -- -std=gnu17 \
+	  -D_GNU_SOURCE -DAWAITD_VERSION='"$(VERSION)"' -Ilib/include -Ilib -Idaemon $(PACKAGE_CFLAGS)
+
+bench: all $(PROGRAMS)
+	@BUILD=$(BUILD) $(PYTHON) tests/bench/bench.py $(BENCH)
+
+-include tests/fuzz/fuzz.mk

@@ -9,6 +9,9 @@
 
 #include "protocol/buffer.h"
 
+/* The shape of an SQL result (option FORMAT): an array of rows, or one JSON text. */
+enum result_format { FORMAT_ROWS, FORMAT_JSON };
+
 void value_simple(struct buffer *out, const char *text);         /* +OK; line breaks become spaces */
 void value_error(struct buffer *out, const char *word, const char *format, ...) AW_PRINTF(3, 4);
 void value_integer(struct buffer *out, int64_t number);

@@ -10,18 +10,10 @@
 #ifndef TARGETS_TARGET_H
 #define TARGETS_TARGET_H
 
-#include "protocol/buffer.h"
+#include "protocol/argument.h"
+#include "protocol/value.h"
 
 #include <await.h>
-
-/* One argument of a job: bytes that may hold NULs, never changed by a target. */
-struct argument {
-    const char *data;
-    uint32_t size;
-    bool null; /* SQL NULL (option NULL n) */
-};
-
-enum result_format { FORMAT_ROWS, FORMAT_JSON };
 
 struct execution {
     const struct argument *arguments; /* without the target's name */

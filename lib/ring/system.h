@@ -17,6 +17,8 @@ AW_MUST_CHECK int system_set_option(int fd, int level, int name, const void *val
                                     socklen_t length);
 AW_MUST_CHECK int system_get_option(int fd, int level, int name, void *value, socklen_t *length);
 AW_MUST_CHECK int system_local_address(int fd, struct sockaddr *address, socklen_t *length);
+/* For descriptors that no operation of the ring uses, where a task cannot suspend. */
+int system_close(int fd);
 AW_MUST_CHECK int system_truncate(int fd, uint64_t size);
 AW_MUST_CHECK int system_statvfs(const char *path, struct statvfs *ret_stat);
 AW_MUST_CHECK int system_chmod(const char *path, mode_t mode);
@@ -34,5 +36,11 @@ void system_unmap(void *address, size_t size);
 
 AW_MUST_CHECK int system_signalfd(const sigset_t *signals);
 AW_MUST_CHECK int system_eventfd(void);
+
+/* getaddrinfo(3) for stream sockets, in its order: the only function here that waits, so only a thread
+ * of the offload pool calls it. Fills at most `max` addresses (port 0) and returns how many.
+ * -ENOENT: no such host, or none of its addresses is IPv4 or IPv6; -EAGAIN: the resolver did not
+ * answer; -ENOMEM. */
+AW_MUST_CHECK int system_lookup(const char *host, struct sockaddr_storage *ret_addresses, int max);
 
 #endif

@@ -17,7 +17,8 @@ AW_API AW_MUST_CHECK AW_SUSPENDS int aw_to_thread(aw_function function, void *ar
 /* As aw_to_thread, but an interrupted caller returns at once: the function goes on and `release`
  * (may not be NULL; runs on the loop's thread) is called with the argument when nobody will look at it
  * any more. The argument must therefore not be on the caller's stack. If the call is not interrupted
- * the caller keeps the argument and release is not called. */
+ * the caller keeps the argument and release is not called. The result tells which of the two happened,
+ * so the function itself may return neither -ECANCELED nor -ETIME. */
 AW_API AW_MUST_CHECK AW_SUSPENDS int aw_to_thread_abandonable(aw_function function, void *argument,
                                                               void (*release)(void *argument));
 

@@ -1,0 +1,225 @@
+/* command_submit.c - submit and run: hand a job over, stored or at once. */
+#include "ctl/input.h"
+#include "ctl/waiting.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define OPTION_TIMEOUT_OF_JOB \
+    {"timeout", 't', OPTION_DURATION, "DURATION", "TIMEOUT", "stop an execution that takes longer"}
+#define OPTION_FORMAT \
+    {"format", 0, OPTION_TEXT, "rows|json", "FORMAT", "the shape of an SQL result"}
+#define OPTION_FILES \
+    {"files", 'f', OPTION_FLAG, NULL, NULL, \
+     "an argument - is standard input, @PATH a file, @@X the text @X"}
+
+static const struct option submit_options[] = {
+    {"queue", 'q', OPTION_TEXT, "NAME", "QUEUE", "the queue (default: default)"},
+    {"priority", 'p', OPTION_NUMBER, "N", "PRIORITY", "smaller is sooner (default 1024)"},
+    {"delay", 'd', OPTION_DURATION, "DURATION", "DELAY", "not before that long from now"},
+    {"at", 0, OPTION_MOMENT, "TIME", "AT", "not before: 08:00, 2030-01-31T08:00, 2030-01-31T08:00Z"},
+    OPTION_TIMEOUT_OF_JOB,
+    {"retry", 'r', OPTION_NUMBER, "N", "RETRY", "attempts after the first one"},
+    {"backoff", 0, OPTION_DURATION_PAIR, "MIN,MAX", "BACKOFF", "pause between attempts: 500ms,1m"},
+    {"keep", 0, OPTION_DURATION, "DURATION", "KEEP", "keep the result that long; 0 drops it"},
+    OPTION_FORMAT,
+    {"wait", 'w', OPTION_DURATION_OPTIONAL, "DURATION", NULL, "await the result and print it"},
+    OPTION_FILES,
+    {0},
+};
+
+static const struct option run_options[] = {
+    OPTION_TIMEOUT_OF_JOB,
+    OPTION_FORMAT,
+    OPTION_FILES,
+    {0},
+};
+
+static void add_option(struct words *words, const struct option *option,
+                       const struct option_value *value)
+{
+    if (!value->set || option->word == NULL)
+        return;
+    words_add(words, option->word);
+    if (option->kind == OPTION_TEXT) {
+        words_add(words, value->text);
+        return;
+    }
+    words_add_number(words, value->number);
+    if (option->kind == OPTION_DURATION_PAIR)
+        words_add_number(words, value->number_max);
+}
+
+/* The whole command: its name, the options' words, the target and the job's arguments. */
+static enum exit_code build(struct words *words, const char *verb, const struct command *command,
+                            const struct invocation *invocation)
+{
+    bool files = option_of(command, invocation, "files")->set;
+    words_add(words, verb);
+    for (int index = 0; command->options[index].name != NULL; index++)
+        add_option(words, &command->options[index], &invocation->values[index]);
+    for (int index = 0; index < invocation->argument_count; index++) {
+        const char *argument = invocation->arguments[index];
+        if (!files || index == 0) {
+            words_add(words, argument);
+            continue;
+        }
+        enum exit_code code = input_add(words, argument);
+        if (code != EXIT_OK)
+            return code;
+    }
+    return EXIT_OK;
+}
+
+static void print_id(const struct output *output, const redisReply *reply)
+{
+    if (!output->json) {
+        reply_print(output, reply);
+        return;
+    }
+    struct json json;
+    json_init(&json, stdout);
+    json_object(&json);
+    json_key_text(&json, "id");
+    reply_json(&json, reply);
+    json_object_end(&json);
+    putchar('\n');
+}
+
+static void print_result_with_id(const char *id, const redisReply *reply)
+{
+    struct json json;
+    json_init(&json, stdout);
+    json_object(&json);
+    json_key_text(&json, "id");
+    json_string_text(&json, id);
+    json_key_text(&json, "result");
+    reply_json(&json, reply);
+    json_object_end(&json);
+    putchar('\n');
+}
+
+static enum exit_code await_submitted(struct connection *connection,
+                                      const struct invocation *invocation,
+                                      const struct option_value *wait, const char *id)
+{
+    const struct waiting waiting = {.verb = "AWAIT",
+                                    .ids = &id,
+                                    .id_count = 1,
+                                    .limited = wait->has_value,
+                                    .timeout_ms = wait->number};
+    redisReply *reply = NULL;
+    enum exit_code code = wait_for(connection, &waiting, &reply);
+    if (code != EXIT_OK)
+        return complain(code, "job %s is stored; its result: awaitctl await %s", id, id);
+    if (reply->type == REDIS_REPLY_ERROR) {
+        char subject[64];
+        snprintf(subject, sizeof subject, "job %s", id);
+        code = reply_complain(reply, subject);
+    } else if (invocation->output.json) {
+        print_result_with_id(id, reply);
+    } else {
+        reply_print(&invocation->output, reply);
+    }
+    freeReplyObject(reply);
+    return code;
+}
+
+static enum exit_code submit_on(struct connection *connection, const struct words *words,
+                                const struct invocation *invocation)
+{
+    const struct option_value *wait = option_of(&command_submit, invocation, "wait");
+    redisReply *reply = NULL;
+    enum exit_code code =
+        connection_call(connection, words, invocation->reply_timeout_ms, false, &reply);
+    if (code != EXIT_OK)
+        return code;
+    if (reply->type == REDIS_REPLY_ERROR) {
+        code = reply_complain(reply, NULL);
+    } else if (!wait->set || reply->str == NULL) {
+        print_id(&invocation->output, reply);
+    } else {
+        if (isatty(STDERR_FILENO))
+            fprintf(stderr, "job %s\n", reply->str);
+        code = await_submitted(connection, invocation, wait, reply->str);
+    }
+    freeReplyObject(reply);
+    return code;
+}
+
+static enum exit_code run_submit(const struct invocation *invocation)
+{
+    struct words words = {0};
+    struct connection connection = {0};
+    enum exit_code code = build(&words, "SUBMIT", &command_submit, invocation);
+    if (code == EXIT_OK)
+        code = connection_open(&connection, invocation->socket_path, invocation->reply_timeout_ms);
+    if (code == EXIT_OK)
+        code = submit_on(&connection, &words, invocation);
+    connection_close(&connection);
+    words_free(&words);
+    return code;
+}
+
+static enum exit_code run_run(const struct invocation *invocation)
+{
+    const struct option_value *format = option_of(&command_run, invocation, "format");
+    struct words words = {0};
+    redisReply *reply = NULL;
+    enum exit_code code = build(&words, "RUN", &command_run, invocation);
+    if (code == EXIT_OK)
+        code = connection_ask(invocation, &words, 0, &reply);
+    words_free(&words);
+    if (code != EXIT_OK)
+        return code;
+    struct output output = invocation->output;
+    if (format->set && strcmp(format->text, "json") == 0)
+        output.json = output.json && reply->type != REDIS_REPLY_STRING; /* JSON text already */
+    if (reply->type == REDIS_REPLY_ERROR)
+        code = reply_complain(reply, NULL);
+    else
+        reply_print(&output, reply);
+    freeReplyObject(reply);
+    return code;
+}
+
+const struct command command_submit = {
+    .name = "submit",
+    .arguments = "[option ...] <target> <arg> ...",
+    .summary = "store a job durably and print its id",
+    .help =
+        "The id is printed once the job is on the disk: from then on it survives a crash. Options\n"
+        "come before the target; everything after it is the job. Options may also be given in the\n"
+        "protocol's own words: awaitctl submit DELAY 5000 main 'SELECT 1'.\n"
+        "\n"
+        "  awaitctl submit main 'INSERT INTO visits(page) VALUES ($1)' /index.html\n"
+        "  awaitctl submit --wait main 'SELECT count(*) FROM visits'\n"
+        "  awaitctl submit --delay 10m --retry 5 --backoff 1s,5m cache INCR counter\n"
+        "  awaitctl submit --at 03:00 --queue nightly --timeout 1h main 'CALL rollup()'\n"
+        "  awaitctl submit --files main @report.sql            the statement is in a file\n"
+        "  id=$(awaitctl submit local 'SELECT sleep(1000)') && awaitctl await $id\n",
+    .options = submit_options,
+    .stop_at_first = true,
+    .argument_min = 2,
+    .argument_max = -1,
+    .run = run_submit,
+};
+
+const struct command command_run = {
+    .name = "run",
+    .arguments = "[option ...] <target> <arg> ...",
+    .summary = "run a job at once, without storing it, and print the result",
+    .help = "Not queued, not stored, not retried: for questions rather than for writes that must not\n"
+            "be lost. Rows are a table on a terminal and tab-separated lines in a pipe.\n"
+            "\n"
+            "  awaitctl run main 'SELECT 1 AS one'\n"
+            "  awaitctl run --timeout 2s cache GET greeting\n"
+            "  awaitctl --json run local 'SELECT * FROM visits' | jq '.[0]'\n"
+            "  echo 'SELECT 42' | awaitctl run --files local -\n",
+    .options = run_options,
+    .stop_at_first = true,
+    .argument_min = 2,
+    .argument_max = -1,
+    .run = run_run,
+};

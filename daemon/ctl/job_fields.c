@@ -1,0 +1,155 @@
+/* job_fields.c - see job_fields.h. */
+#include "ctl/job_fields.h"
+
+#include "ctl/duration.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#define MOMENT_MIN_MS INT64_C(1000000000000) /* 2001: what is above it is a moment, below a duration */
+
+bool job_is_fields(const redisReply *reply)
+{
+    if (reply->type != REDIS_REPLY_ARRAY || reply->elements % 2 != 0)
+        return false;
+    for (size_t index = 0; index < reply->elements; index += 2)
+        if (reply->element[index]->str == NULL)
+            return false;
+    return true;
+}
+
+static const redisReply *field(const redisReply *job, const char *name)
+{
+    for (size_t index = 0; index + 1 < job->elements; index += 2)
+        if (reply_is(job->element[index], name))
+            return job->element[index + 1];
+    return NULL;
+}
+
+static bool ends_in_ms(const redisReply *name)
+{
+    return name->len > 3 && memcmp(name->str + name->len - 3, "_ms", 3) == 0;
+}
+
+static bool number_of(const redisReply *value, int64_t *ret_number)
+{
+    char *end = NULL;
+    if (value->type == REDIS_REPLY_INTEGER) {
+        *ret_number = value->integer;
+        return true;
+    }
+    if (value->type != REDIS_REPLY_STRING || value->len == 0 || value->len > 18)
+        return false;
+    *ret_number = strtoll(value->str, &end, 10);
+    return end == value->str + value->len;
+}
+
+static void append_moment(struct text *text, int64_t unix_ms)
+{
+    time_t seconds = (time_t)(unix_ms / 1000);
+    struct tm moment;
+    char formatted[40] = "";
+    if (localtime_r(&seconds, &moment) != NULL)
+        strftime(formatted, sizeof formatted, "%Y-%m-%d %H:%M:%S", &moment);
+    text_append_string(text, formatted);
+}
+
+/* A value as one line of text. */
+static void append_value(struct text *text, const redisReply *name, const redisReply *value)
+{
+    int64_t number;
+    char duration[40];
+    if (name != NULL && ends_in_ms(name) && number_of(value, &number) && number >= 0) {
+        if (number >= MOMENT_MIN_MS) {
+            append_moment(text, number);
+        } else {
+            duration_format((uint64_t)number, duration, sizeof duration);
+            text_append_string(text, duration);
+        }
+    } else if (value->type == REDIS_REPLY_INTEGER) {
+        text_printf(text, "%lld", value->integer);
+    } else if (value->type == REDIS_REPLY_ARRAY) {
+        for (size_t index = 0; index < value->elements; index++) {
+            text_append_string(text, index > 0 ? "  " : "");
+            append_value(text, NULL, value->element[index]);
+        }
+    } else if (value->type == REDIS_REPLY_NIL) {
+        text_append_string(text, "NULL");
+    } else {
+        text_append(text, value->str, value->len);
+    }
+}
+
+void job_print(const struct output *output, const redisReply *job)
+{
+    size_t widest = 0;
+    for (size_t index = 0; index + 1 < job->elements; index += 2)
+        if (job->element[index]->len > widest)
+            widest = job->element[index]->len;
+    for (size_t index = 0; index + 1 < job->elements; index += 2) {
+        const redisReply *name = job->element[index];
+        const redisReply *value = job->element[index + 1];
+        size_t length = name->len - (output->terminal && ends_in_ms(name) ? 3 : 0);
+        struct text line = {0};
+        if (output->terminal) {
+            struct text plain = {0};
+            append_value(&plain, name, value);
+            text_append_visible(&line, plain.data, plain.size, TEXT_ESCAPE_LINES);
+            text_free(&plain);
+            printf("%.*s:%*s %s\n", (int)length, name->str, (int)(widest - length), "",
+                   line.data != NULL ? line.data : "");
+        } else {
+            append_value(&line, NULL, value);
+            struct text escaped = {0};
+            text_append_field(&escaped, line.data, line.size);
+            printf("%.*s\t%s\n", (int)length, name->str, escaped.data != NULL ? escaped.data : "");
+            text_free(&escaped);
+        }
+        text_free(&line);
+    }
+}
+
+void job_json(struct json *json, const redisReply *job)
+{
+    json_object(json);
+    for (size_t index = 0; index + 1 < job->elements; index += 2) {
+        json_key(json, job->element[index]->str, job->element[index]->len);
+        reply_json(json, job->element[index + 1]);
+    }
+    json_object_end(json);
+}
+
+/* --- the table of jobs -------------------------------------------------------------------------- */
+
+static const struct {
+    const char *title;
+    const char *name;
+} columns[] = {
+    {"id", "id"},             {"state", "state"},       {"queue", "queue"},
+    {"target", "target"},     {"attempts", "attempts"}, {"submitted", "submitted_ms"},
+    {"job", "arguments"},     {"error", "error"},
+};
+
+#define COLUMN_COUNT (sizeof columns / sizeof columns[0])
+
+void job_table_init(struct table *table, const struct table_style *style)
+{
+    table_init(table, style, COLUMN_COUNT);
+    for (size_t column = 0; column < COLUMN_COUNT; column++)
+        table_name(table, column, columns[column].title, strlen(columns[column].title));
+}
+
+void job_table_add(struct table *table, const redisReply *job)
+{
+    for (size_t column = 0; column < COLUMN_COUNT; column++) {
+        const redisReply *value = field(job, columns[column].name);
+        struct text text = {0};
+        const redisReply name = {.str = (char *)(uintptr_t)columns[column].name,
+                                 .len = strlen(columns[column].name)};
+        if (value != NULL && value->type != REDIS_REPLY_NIL)
+            append_value(&text, table->style.terminal ? &name : NULL, value);
+        table_add(table, text.data != NULL ? text.data : "", text.size);
+        text_free(&text);
+    }
+}

@@ -1,0 +1,50 @@
+/* waiting.c - see waiting.h. */
+#include "ctl/waiting.h"
+
+#include <stdio.h>
+#include <time.h>
+
+#define RECONNECT_PATIENCE_MS 30000 /* how long a daemon may take to come back */
+#define RECONNECTS_MAX 20           /* one that dies at each question is not asked for ever */
+#define GRACE_MS 10000              /* the daemon keeps the time; this is for one that hangs */
+
+static uint64_t now_ms(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+static void build(struct words *words, const struct waiting *waiting, uint64_t left_ms)
+{
+    words_add(words, waiting->verb);
+    for (size_t index = 0; index < waiting->id_count; index++)
+        words_add(words, waiting->ids[index]);
+    if (waiting->limited) {
+        words_add(words, "TIMEOUT");
+        words_add_number(words, left_ms);
+    }
+}
+
+enum exit_code wait_for(struct connection *connection, const struct waiting *waiting,
+                        redisReply **ret_reply)
+{
+    uint64_t end_ms = now_ms() + waiting->timeout_ms;
+    for (int reconnects = 0;; reconnects++) {
+        uint64_t now = now_ms();
+        uint64_t left_ms = waiting->limited && now < end_ms ? end_ms - now : 0;
+        struct words words = {0};
+        build(&words, waiting, left_ms);
+        bool last = reconnects == RECONNECTS_MAX;
+        enum exit_code code = connection_call(connection, &words,
+                                              waiting->limited ? left_ms + GRACE_MS : 0, !last,
+                                              ret_reply);
+        words_free(&words);
+        if (code != EXIT_UNREACHABLE || last)
+            return code;
+        fputs("awaitctl: the connection to awaitd was lost; trying again\n", stderr);
+        code = connection_reopen(connection, RECONNECT_PATIENCE_MS);
+        if (code != EXIT_OK)
+            return code;
+    }
+}

@@ -1,0 +1,423 @@
+/* submit_options.c - see submit_options.h. One function an option; `submit_option_table` lists them. */
+#include "protocol/submit_options.h"
+#include "protocol/name.h"
+#include "protocol/number.h"
+#include "protocol/word.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define SHOWN_MAX 40 /* bytes of a wrong word that an error repeats */
+#define LIST_CAPACITY_MIN 8
+
+/* Where the parse is. */
+struct reader {
+    struct submit_options *options;
+    const struct argument *at; /* the next word */
+    const struct argument *end;
+    const char *option; /* the word of the option that is being read, for errors */
+    struct aw_error *error;
+};
+
+typedef int (*option_function)(struct reader *reader);
+
+static int shown(const struct argument *word)
+{
+    return word->size > SHOWN_MAX ? SHOWN_MAX : (int)word->size;
+}
+
+/* "<option> needs <what>, got '<word>'" for the word at the reader. */
+static int refuse(struct reader *reader, const char *what)
+{
+    if (reader->at == reader->end)
+        return aw_error_set(reader->error, -EINVAL, "%s needs %s, got nothing", reader->option, what);
+    return aw_error_set(reader->error, -EINVAL, "%s needs %s, got '%.*s'", reader->option, what,
+                        shown(reader->at), reader->at->data);
+}
+
+/* Takes a number; `what` is "a number", "milliseconds" ... */
+static int take_number(struct reader *reader, const char *what, uint64_t min, uint64_t max,
+                       uint64_t *ret_number)
+{
+    if (reader->at == reader->end)
+        return aw_error_set(reader->error, -EINVAL, "%s needs %s from %llu to %llu, got nothing",
+                            reader->option, what, (unsigned long long)min,
+                            (unsigned long long)max);
+    if (number_parse_unsigned(reader->at->data, reader->at->size, min, max, ret_number) < 0)
+        return aw_error_set(reader->error, -EINVAL, "%s needs %s from %llu to %llu, got '%.*s'",
+                            reader->option, what, (unsigned long long)min,
+                            (unsigned long long)max, shown(reader->at), reader->at->data);
+    reader->at++;
+    return 0;
+}
+
+static int take_number_32(struct reader *reader, const char *what, uint32_t min, uint32_t max,
+                          uint32_t *ret_number)
+{
+    uint64_t number = 0;
+    int result = take_number(reader, what, min, max, &number);
+    if (result == 0)
+        *ret_number = (uint32_t)number;
+    return result;
+}
+
+/* The list with room for one more; its capacity is the power of two at or above its count. NULL: no
+ * memory, and the list is as it was. */
+static void *grow_list(void *list, uint32_t count, size_t element_size)
+{
+    if (count != 0 && (count < LIST_CAPACITY_MIN || (count & (count - 1)) != 0))
+        return list;
+    uint32_t capacity = count < LIST_CAPACITY_MIN ? LIST_CAPACITY_MIN : count * 2;
+    return realloc(list, capacity * element_size);
+}
+
+/* --- one function an option ---------------------------------------------------------------------- */
+
+static int read_queue(struct reader *reader)
+{
+    if (reader->at == reader->end)
+        return refuse(reader, "a queue's name");
+    const char *reason;
+    if (!name_is_valid(reader->at->data, reader->at->size, &reason))
+        return aw_error_set(reader->error, -EINVAL, "QUEUE needs a queue's name, but '%.*s' %s",
+                            shown(reader->at), reader->at->data, reason);
+    reader->options->queue = reader->at->data;
+    reader->options->queue_size = reader->at->size;
+    reader->options->has_queue = true;
+    reader->at++;
+    return 0;
+}
+
+static int read_priority(struct reader *reader)
+{
+    reader->options->has_priority = true;
+    return take_number_32(reader, "a number", 0, UINT32_MAX, &reader->options->priority);
+}
+
+static int read_delay(struct reader *reader)
+{
+    if (reader->options->has_at)
+        return aw_error_set(reader->error, -EINVAL, "DELAY and AT exclude each other");
+    reader->options->has_delay = true;
+    return take_number(reader, "milliseconds", 0, DURATION_MAX_MS, &reader->options->delay_ms);
+}
+
+static int read_at(struct reader *reader)
+{
+    if (reader->options->has_delay)
+        return aw_error_set(reader->error, -EINVAL, "DELAY and AT exclude each other");
+    reader->options->has_at = true;
+    return take_number(reader, "milliseconds since 1970", 0, TIME_MAX_MS, &reader->options->at_ms);
+}
+
+static int read_timeout(struct reader *reader)
+{
+    reader->options->has_timeout = true;
+    return take_number(reader, "milliseconds", 0, DURATION_MAX_MS, &reader->options->timeout_ms);
+}
+
+static int read_expire(struct reader *reader)
+{
+    reader->options->has_expire = true;
+    return take_number(reader, "milliseconds", 1, DURATION_MAX_MS, &reader->options->expire_ms);
+}
+
+static int read_retry(struct reader *reader)
+{
+    reader->options->has_retry = true;
+    return take_number_32(reader, "a number", 0, RETRY_MAX, &reader->options->retry);
+}
+
+static int read_backoff(struct reader *reader)
+{
+    struct submit_options *options = reader->options;
+    options->has_backoff = true;
+    int result = take_number(reader, "a minimum in milliseconds", 1, DURATION_MAX_MS,
+                             &options->backoff_min_ms);
+    if (result < 0)
+        return result;
+    return take_number(reader, "a maximum in milliseconds", options->backoff_min_ms,
+                       DURATION_MAX_MS, &options->backoff_max_ms);
+}
+
+static int take_key(struct reader *reader, struct argument *ret_key)
+{
+    if (reader->at == reader->end || reader->at->size == 0 || reader->at->size > KEY_SIZE_MAX)
+        return refuse(reader, "a key of 1 to 256 bytes");
+    *ret_key = *reader->at++;
+    return 0;
+}
+
+static int read_key(struct reader *reader)
+{
+    reader->options->has_key = true;
+    return take_key(reader, &reader->options->key);
+}
+
+static int read_serial(struct reader *reader)
+{
+    reader->options->has_serial = true;
+    return take_key(reader, &reader->options->serial);
+}
+
+static bool begins_with_digit(const struct argument *word)
+{
+    return word->size > 0 && word->data[0] >= '0' && word->data[0] <= '9';
+}
+
+/* Ids go on up to the first word that does not look like a number; names never do. */
+static int read_after(struct reader *reader)
+{
+    struct submit_options *options = reader->options;
+    do {
+        uint64_t job_id = 0;
+        int result = take_number(reader, "job ids", 1, INT64_MAX, &job_id);
+        if (result < 0)
+            return result;
+        if (options->after_count == AFTER_MAX)
+            return aw_error_set(reader->error, -EINVAL, "AFTER takes at most %d job ids",
+                                AFTER_MAX);
+        uint64_t *after = grow_list(options->after, options->after_count, sizeof *after);
+        if (!after)
+            return -ENOMEM;
+        options->after = after;
+        options->after[options->after_count++] = job_id;
+    } while (reader->at < reader->end && begins_with_digit(reader->at));
+    return 0;
+}
+
+/* Takes one of two words: 0 the first, 1 the second. */
+static int take_choice(struct reader *reader, const char *first, const char *second,
+                       const char *what)
+{
+    if (reader->at == reader->end)
+        return refuse(reader, what);
+    bool is_first = word_equal(reader->at->data, reader->at->size, first);
+    if (!is_first && !word_equal(reader->at->data, reader->at->size, second))
+        return refuse(reader, what);
+    reader->at++;
+    return is_first ? 0 : 1;
+}
+
+static int read_onfail(struct reader *reader)
+{
+    int choice = take_choice(reader, "cancel", "run", "run or cancel");
+    if (choice < 0)
+        return choice;
+    reader->options->has_onfail = true;
+    reader->options->onfail = choice == 0 ? ONFAIL_CANCEL : ONFAIL_RUN;
+    return 0;
+}
+
+static int read_format(struct reader *reader)
+{
+    int choice = take_choice(reader, "rows", "json", "rows or json");
+    if (choice < 0)
+        return choice;
+    reader->options->has_format = true;
+    reader->options->format = choice == 0 ? FORMAT_ROWS : FORMAT_JSON;
+    return 0;
+}
+
+static int read_bind(struct reader *reader)
+{
+    struct submit_options *options = reader->options;
+    struct submit_bind bind = {0};
+    int result = take_number_32(reader, "an argument", 1, UINT32_MAX, &bind.argument);
+    if (result == 0)
+        result = take_number(reader, "a job id", 1, INT64_MAX, &bind.job_id);
+    if (result == 0)
+        result = take_number_32(reader, "a row", 0, UINT32_MAX, &bind.row);
+    if (result == 0)
+        result = take_number_32(reader, "a column", 0, UINT32_MAX, &bind.column);
+    if (result < 0)
+        return result;
+    struct submit_bind *binds = grow_list(options->binds, options->bind_count, sizeof *binds);
+    if (!binds)
+        return -ENOMEM;
+    options->binds = binds;
+    bind.argument--;
+    options->binds[options->bind_count++] = bind;
+    return 0;
+}
+
+static int read_null(struct reader *reader)
+{
+    struct submit_options *options = reader->options;
+    uint32_t argument = 0;
+    int result = take_number_32(reader, "an argument", 1, UINT32_MAX, &argument);
+    if (result < 0)
+        return result;
+    uint32_t *nulls = grow_list(options->nulls, options->null_count, sizeof *nulls);
+    if (!nulls)
+        return -ENOMEM;
+    options->nulls = nulls;
+    options->nulls[options->null_count++] = argument - 1;
+    return 0;
+}
+
+static int read_keep(struct reader *reader)
+{
+    reader->options->has_keep = true;
+    return take_number(reader, "milliseconds", 0, DURATION_MAX_MS, &reader->options->keep_ms);
+}
+
+/* --- the table ------------------------------------------------------------------------------------ */
+
+static const struct submit_option {
+    const char *word;
+    uint8_t size;
+    bool repeats;
+    bool run; /* RUN takes it too */
+    option_function read;
+} submit_option_table[] = {
+    {"QUEUE", 5, false, false, read_queue},
+    {"PRIORITY", 8, false, false, read_priority},
+    {"DELAY", 5, false, false, read_delay},
+    {"AT", 2, false, false, read_at},
+    {"TIMEOUT", 7, false, true, read_timeout},
+    {"EXPIRE", 6, false, false, read_expire},
+    {"RETRY", 5, false, false, read_retry},
+    {"BACKOFF", 7, false, false, read_backoff},
+    {"KEY", 3, false, false, read_key},
+    {"SERIAL", 6, false, false, read_serial},
+    {"AFTER", 5, true, false, read_after},
+    {"ONFAIL", 6, false, false, read_onfail},
+    {"BIND", 4, true, false, read_bind},
+    {"NULL", 4, true, true, read_null},
+    {"KEEP", 4, false, false, read_keep},
+    {"FORMAT", 6, false, true, read_format},
+};
+#define SUBMIT_OPTIONS (sizeof submit_option_table / sizeof *submit_option_table)
+
+static const struct submit_option *find_option(const struct argument *word)
+{
+    for (size_t i = 0; i < SUBMIT_OPTIONS; i++)
+        if (submit_option_table[i].size == word->size &&
+            word_equal(word->data, word->size, submit_option_table[i].word))
+            return &submit_option_table[i];
+    return NULL;
+}
+
+const char *submit_option_nearest(const struct argument *word)
+{
+    const char *words[SUBMIT_OPTIONS + 1];
+    for (size_t i = 0; i < SUBMIT_OPTIONS; i++)
+        words[i] = submit_option_table[i].word;
+    words[SUBMIT_OPTIONS] = NULL;
+    return word_nearest(word->data, word->size, words);
+}
+
+static int read_options(struct reader *reader, enum submit_command command)
+{
+    uint32_t seen = 0;
+    while (reader->at < reader->end) {
+        const struct submit_option *option = find_option(reader->at);
+        if (!option)
+            return 0;
+        uint32_t bit = UINT32_C(1) << (option - submit_option_table);
+        if (command == RUN_COMMAND && !option->run)
+            return aw_error_set(reader->error, -EINVAL,
+                                "RUN takes no option %s; it takes TIMEOUT, FORMAT and NULL",
+                                option->word);
+        if ((seen & bit) && !option->repeats)
+            return aw_error_set(reader->error, -EINVAL, "%s is given twice", option->word);
+        seen |= bit;
+        reader->option = option->word;
+        reader->at++;
+        int result = option->read(reader);
+        if (result < 0)
+            return result;
+    }
+    return 0;
+}
+
+static int read_target(struct reader *reader, enum submit_command command)
+{
+    const char *name = command == RUN_COMMAND ? "RUN" : "SUBMIT";
+    if (reader->at == reader->end)
+        return aw_error_set(reader->error, -EINVAL,
+                            "%s needs a target's name: %s [option ...] <target> <arg> ...", name,
+                            name);
+    const char *reason;
+    if (!name_is_valid(reader->at->data, reader->at->size, &reason))
+        return aw_error_set(reader->error, -EINVAL,
+                            "%s needs an option or a target's name, but '%.*s' %s", name,
+                            shown(reader->at), reader->at->data, reason);
+    reader->options->target = *reader->at++;
+    return 0;
+}
+
+/* Marks argument `index` in the set of those that have a NULL or BIND. */
+static int mark(struct reader *reader, uint8_t *marks, uint32_t index, const char *option)
+{
+    uint32_t count = reader->options->argument_count;
+    if (index >= count)
+        return aw_error_set(reader->error, -EINVAL,
+                            "%s needs an argument from 1 to %u, got '%llu'", option, count,
+                            (unsigned long long)index + 1);
+    if (marks[index / 8] & (1u << index % 8))
+        return aw_error_set(reader->error, -EINVAL, "argument %u has more than one NULL or BIND",
+                            index + 1);
+    marks[index / 8] |= (uint8_t)(1u << index % 8);
+    return 0;
+}
+
+/* The arguments that NULL and BIND name exist and are named once. */
+static int check_marks(struct reader *reader)
+{
+    struct submit_options *options = reader->options;
+    if (options->null_count == 0 && options->bind_count == 0)
+        return 0;
+    uint8_t *marks = calloc(options->argument_count / 8 + 1, 1);
+    if (!marks)
+        return -ENOMEM;
+    int result = 0;
+    for (uint32_t i = 0; i < options->null_count && result == 0; i++)
+        result = mark(reader, marks, options->nulls[i], "NULL");
+    for (uint32_t i = 0; i < options->bind_count && result == 0; i++)
+        result = mark(reader, marks, options->binds[i].argument, "BIND");
+    free(marks);
+    return result;
+}
+
+int submit_options_parse(enum submit_command command, struct argument *arguments, uint32_t count,
+                         struct submit_options *ret_options, struct aw_error *reterr)
+{
+    struct submit_options options = {
+        .queue = "default",
+        .queue_size = sizeof "default" - 1,
+        .priority = PRIORITY_DEFAULT,
+    };
+    struct reader reader = {
+        .options = &options, .at = arguments, .end = arguments + count, .error = reterr};
+    int result = read_options(&reader, command);
+    if (result == 0)
+        result = read_target(&reader, command);
+    if (result == 0) {
+        options.argument_count = (uint32_t)(reader.end - reader.at);
+        options.arguments = arguments + (count - options.argument_count);
+        result = check_marks(&reader);
+    }
+    if (result < 0) {
+        submit_options_free(&options);
+        if (result == -ENOMEM)
+            aw_error_set(reterr, result, "out of memory");
+        return result;
+    }
+    for (uint32_t i = 0; i < options.null_count; i++)
+        options.arguments[options.nulls[i]].null = true;
+    *ret_options = options;
+    return 0;
+}
+
+void submit_options_free(struct submit_options *options)
+{
+    free(options->after);
+    free(options->binds);
+    free(options->nulls);
+    options->after = NULL;
+    options->binds = NULL;
+    options->nulls = NULL;
+}

@@ -1,0 +1,56 @@
+#!/bin/sh
+# deps.sh - installs the Debian packages that the build or the tests need; `make deps` calls it.
+#
+# deps.sh build|tests [--list]
+# Asks dpkg what is missing and installs only that. With everything there it does nothing: no
+# network, no root. The names are the same on Debian 12, Debian 13 and Ubuntu 24.04.
+set -eu
+
+build='gcc libc6-dev make pkgconf liburing-dev libpq-dev libhiredis-dev libsqlite3-dev libinih-dev
+  libsystemd-dev'
+tests='libcriterion-dev clang clang-tidy libclang-rt-dev cppcheck shellcheck valgrind libc6-dbg
+  strace gdb postgresql redis-server redis-tools python3 python3-pytest python3-redis
+  python3-psycopg2 netcat-openbsd socat'
+
+case ${1:-} in
+build) wanted=$build ;;
+tests) wanted="$build $tests" ;;
+*) echo 'usage: deps.sh build|tests [--list]' >&2; exit 2 ;;
+esac
+if [ "${2:-}" = --list ]; then
+    for package in $wanted; do echo "$package"; done
+    exit 0
+fi
+
+if ! command -v apt-get >/dev/null 2>&1 || ! command -v dpkg-query >/dev/null 2>&1; then
+    echo 'deps: this system has no apt-get, so nothing was installed. Install what these Debian' >&2
+    echo 'packages hold (docs/DEPENDENCIES.md says what each is for), then use make directly:' >&2
+    # shellcheck disable=SC2086 # a list of words
+    echo '  ' $wanted >&2
+    exit 1
+fi
+
+missing=
+for package in $wanted; do
+    # shellcheck disable=SC2016 # dpkg-query's own syntax
+    state=$(dpkg-query -W -f '${db:Status-Status} ' "$package" 2>/dev/null) || state=
+    case $state in *installed\ *) ;; *) missing="$missing $package" ;; esac
+done
+if [ -z "$missing" ]; then
+    exit 0
+fi
+
+as_root=
+if [ "$(id -u)" -ne 0 ]; then
+    if ! command -v sudo >/dev/null 2>&1; then
+        echo "deps: not root and no sudo. As root: apt-get install$missing" >&2
+        exit 1
+    fi
+    as_root=sudo
+fi
+echo "deps: installing$missing"
+# A server that a package starts by itself is of no use to us (the tests start their own, in their
+# own folders) but does no harm either.
+$as_root env DEBIAN_FRONTEND=noninteractive apt-get update -q
+# shellcheck disable=SC2086 # a list of words
+$as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends $missing

@@ -1,0 +1,28 @@
+#!/bin/sh
+# run_integration.sh - pytest over tests/integration and tests/crash against the binaries in $BUILD.
+#
+# run_integration.sh RESULT [pytest argument ...]
+# Writes "passed failed skipped" to the file RESULT.
+set -u
+
+result=$1
+shift
+python=${PYTHON:-/usr/bin/python3}
+mkdir -p "$(dirname "$result")" || exit 1
+report=$result.xml
+rm -f "$report" "$result"
+[ $# -gt 0 ] || set -- tests/integration tests/crash
+PYTHONDONTWRITEBYTECODE=1 "$python" -m pytest -q -p no:cacheprovider \
+    -c tests/integration/pytest.ini --rootdir . --junitxml="$report" "$@"
+code=$?
+# An interrupted run leaves no report, and all.sh then counts the stage as failed.
+[ -f "$report" ] && "$python" - "$report" "$result" <<'END'
+import sys
+import xml.etree.ElementTree
+suite = next(xml.etree.ElementTree.parse(sys.argv[1]).iter("testsuite"))
+count = {name: int(suite.get(name, "0")) for name in ("tests", "failures", "errors", "skipped")}
+failed = count["failures"] + count["errors"]
+with open(sys.argv[2], "w", encoding="utf-8") as file:
+    file.write(f'{count["tests"] - failed - count["skipped"]} {failed} {count["skipped"]}\n')
+END
+exit "$code"
