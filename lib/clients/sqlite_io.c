@@ -3,7 +3,6 @@
 
 #include "ring/request.h"
 
-#include <await/scope.h>
 #include <await/task.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -13,7 +12,6 @@
 #include <sys/sysmacros.h>
 #include <sys/uio.h>
 
-#define RETRIES_MAX 1000
 #define BATCH_MAX 64u
 #define ONE_WRITE_MAX ((size_t)1 << 30)
 
@@ -22,25 +20,7 @@ static int perform(struct ring_request *request)
     if (!aw_current())
         return -EPERM;
     request->shielded = true;
-    struct aw_scope shield;
-    aw_shield_enter(&shield, AW_NEVER);
-    int result = -EINTR;
-    for (int i = 0; i < RETRIES_MAX && (result == -EINTR || result == -EAGAIN); i++)
-        result = ring_perform(request);
-    aw_scope_leave(&shield);
-    return result;
-}
-
-static int perform_all(const struct ring_request *requests, unsigned count, bool linked,
-                       int *results)
-{
-    if (!aw_current())
-        return -EPERM;
-    struct aw_scope shield;
-    aw_shield_enter(&shield, AW_NEVER);
-    int result = ring_perform_all(requests, count, linked, results);
-    aw_scope_leave(&shield);
-    return result;
+    return ring_perform(request);
 }
 
 long sqlite_io_read(int fd, void *buffer, size_t size, uint64_t offset)
@@ -108,7 +88,7 @@ int sqlite_io_write_extents(int fd, const struct gather_extent *extents, unsigne
     int *results = NULL;
     unsigned batch_max = count < BATCH_MAX ? count : BATCH_MAX;
     int result = 0;
-    if (count > 1) {
+    if (count > 1 && aw_current()) {
         requests = calloc(batch_max, sizeof(*requests));
         results = calloc(batch_max, sizeof(*results));
     }
@@ -128,9 +108,7 @@ int sqlite_io_write_extents(int fd, const struct gather_extent *extents, unsigne
             requests[i] = write_request(fd, extent->data, extent->size, extent->offset);
             results[i] = -EINTR;
         }
-        int all = perform_all(requests, batch, false, results);
-        if (all == -EPERM && !aw_current())
-            result = all;
+        (void)!ring_perform_all(requests, batch, false, results); /* the results say it all */
         for (unsigned i = 0; i < batch && result == 0; i++)
             result = finish_extent(fd, &extents[start + i], results[i]);
     }
@@ -146,14 +124,14 @@ int sqlite_io_write_and_sync(int fd, const struct gather_extent *extent)
         { .kind = RING_FSYNC, .fd = fd, .flags = RING_FSYNC_DATA_ONLY },
     };
     int results[2] = { -EINTR, -ECANCELED };
-    int result = perform_all(requests, 2, true, results);
-    if (result == 0)
-        return 0;
+    int result = aw_current() ? ring_perform_all(requests, 2, true, results) : -EPERM;
+    if (result == 0 || result == -EPERM)
+        return result;
     result = finish_extent(fd, extent, results[0]);
     if (result < 0)
         return result;
     /* The sync did not run (a short write broke the link), or it ran and failed: that is final. */
-    if (results[1] < 0 && results[1] != -ECANCELED)
+    if (results[1] < 0 && results[1] != -ECANCELED && results[1] != -EINTR)
         return results[1];
     return sqlite_io_sync(fd);
 }
@@ -198,13 +176,9 @@ int sqlite_io_open(const char *path, int flags, mode_t mode)
 
 void sqlite_io_close(int fd)
 {
-    struct ring_request request = { .kind = RING_CLOSE, .fd = fd, .shielded = true };
-    struct aw_scope shield;
-    aw_shield_enter(&shield, AW_NEVER);
-    /* Once only: the descriptor is gone whatever close says (a second try could close somebody
-     * else's), and what it held was synced when it mattered. */
-    (void)!ring_perform(&request);
-    aw_scope_leave(&shield);
+    struct ring_request request = { .kind = RING_CLOSE, .fd = fd };
+    /* The descriptor is gone whatever close says, and what it held was synced when it mattered. */
+    (void)!perform(&request);
 }
 
 int sqlite_io_unlink(const char *path)
@@ -230,7 +204,7 @@ static int stat_either(int fd, const char *path, struct sqlite_io_stat *ret_stat
                                     .fd = fd,
                                     .path = path,
                                     .buffer = &result_stat,
-                                    .flags = path[0] ? 0 : AT_EMPTY_PATH,
+                                    .flags = path ? 0 : AT_EMPTY_PATH,
                                     .mode = STATX_BASIC_STATS };
     int result = perform(&request);
     if (result < 0)
@@ -249,10 +223,10 @@ static int stat_either(int fd, const char *path, struct sqlite_io_stat *ret_stat
 
 int sqlite_io_stat(int fd, struct sqlite_io_stat *ret_stat)
 {
-    return stat_either(fd, "", ret_stat);
+    return stat_either(fd, NULL, ret_stat);
 }
 
 int sqlite_io_stat_path(const char *path, struct sqlite_io_stat *ret_stat)
 {
-    return path[0] ? stat_either(AT_FDCWD, path, ret_stat) : -ENOENT;
+    return stat_either(AT_FDCWD, path, ret_stat);
 }
