@@ -1,4 +1,4 @@
-/* job.h - one job, in memory while it is in a ready window, runs, or waits for a commit.
+/* job.h - one job, in memory while it waits for a commit, stands in a ready window, or runs.
  *
  * States:
  *   scheduled  not before its time: DELAY, AT, or a retry after a failure
@@ -11,13 +11,15 @@
  *   cancelled  cancelled before it finished
  *   uncertain  whether it took effect is unknown (at-most-once)
  *
- * The numbers are stored: never change one. */
+ * The numbers are stored: never change one.
+ *
+ * A struct job belongs to the broker's job table from the moment it is made or loaded; it is freed when
+ * memory no longer needs it (it finished, or went back to being only on disk). */
 #ifndef QUEUE_JOB_H
 #define QUEUE_JOB_H
 
 #include "protocol/argument.h"
-#include "protocol/buffer.h"
-#include "targets/target.h"
+#include "protocol/value.h"
 
 #include <await.h>
 
@@ -33,9 +35,55 @@ enum job_state {
 };
 #define JOB_STATES 8
 
+struct lane;
+struct execution_record;
+
+struct job {
+    uint64_t id;
+    struct lane *lane;          /* its queue and target */
+    struct job *table_next;     /* in the job table's bucket */
+    struct job *next;           /* in whatever list its owner keeps */
+    struct execution_record *record; /* while it runs */
+    uint64_t due_ms;            /* wall clock: when a scheduled job becomes ready, 0: never was */
+    uint64_t started_ms;        /* of the last attempt */
+    uint64_t timeout_ms;        /* of one execution; 0: none */
+    uint64_t backoff_min_ms;
+    uint64_t backoff_max_ms;
+    uint64_t keep_ms;
+    uint32_t priority;
+    uint32_t retries;           /* attempts after the first */
+    uint32_t attempts;          /* spent so far */
+    uint32_t interruptions;     /* connections lost while it ran; see settle.h */
+    uint8_t state;              /* JOB_SCHEDULED, JOB_READY or JOB_RUNNING */
+    uint8_t format;             /* enum result_format */
+    bool cancel_requested;
+    bool in_table;
+    uint32_t argument_count;
+    uint32_t payload_size;
+    char *payload;              /* the arguments as they are stored; inside this allocation */
+    struct argument arguments[]; /* views into payload */
+};
+
 const char *job_state_name(enum job_state state);
 /* The state of that name (any case), or -1. */
 int job_state_parse(struct argument name);
 bool job_state_is_final(enum job_state state);
+
+/* When the job was submitted: its id says it. */
+uint64_t job_created_ms(const struct job *job);
+
+/* What the job's memory counts as, against the limit of the ready windows. */
+size_t job_size_bytes(const struct job *job);
+
+/* Makes a job of copies of the arguments. NULL: no memory, or over 2 GiB of arguments. */
+struct job *job_new(const struct argument *arguments, uint32_t count);
+
+/* Makes a job from its stored payload. NULL: no memory, or (*ret_corrupt) not a payload. */
+struct job *job_from_payload(const void *payload, size_t size, bool *ret_corrupt);
+
+/* Appends the arguments of a stored payload as an array value; false when it is corrupt. */
+bool job_payload_write(const void *payload, size_t size, struct buffer *out);
+
+void job_free(struct job *job);
 
 #endif

@@ -1,0 +1,140 @@
+/* store.h - where jobs are kept: batches of changes in, windows of ready jobs out.
+ *
+ * The interface is narrow on purpose, so that a shared engine can stand in for the local file
+ * (DESIGN, section 7). Every call suspends while the disk works; only the committer's task makes them,
+ * one at a time.
+ *
+ * A batch is all or nothing, and durable when store_commit says 0. Its other results:
+ *   -ENOSPC   known: nothing of the batch is stored, the disk is full;
+ *   others    unknown: what is stored can only be learnt by opening the store again. The daemon must
+ *             answer nobody and stop. */
+#ifndef QUEUE_STORE_H
+#define QUEUE_STORE_H
+
+#include "protocol/buffer.h"
+#include "queue/job.h"
+#include "queue/lane.h"
+
+#include <await.h>
+
+struct store;
+
+enum store_change_kind {
+    CHANGE_INSERT, /* a new job, scheduled or ready */
+    CHANGE_FINISH, /* ready -> done, dead or uncertain: `state`, result and error; or ready -> cancelled */
+    CHANGE_RETRY,  /* ready -> scheduled again, with its attempts and its error */
+    CHANGE_CANCEL, /* scheduled or ready -> cancelled; for a job that is only on disk */
+    CHANGE_WAKE,   /* scheduled jobs whose time has come -> ready, at most `limit` */
+    CHANGE_PURGE,  /* finished jobs whose time is over are deleted, at most `limit` */
+};
+
+struct store_change {
+    struct store_change *next;
+    enum store_change_kind kind;
+    struct job *job;              /* INSERT, FINISH, RETRY */
+    uint64_t id;                  /* CANCEL */
+    enum job_state state;         /* FINISH */
+    uint64_t now_ms;              /* of the wall clock: FINISH, CANCEL, WAKE, PURGE */
+    uint64_t purge_ms;            /* FINISH, CANCEL: delete it then; FINISH: 0 deletes it at once */
+    uint32_t limit;               /* WAKE, PURGE */
+    bool attempt_spent;           /* FINISH, RETRY: job->attempts counts this execution already */
+    const struct buffer *result;  /* FINISH */
+    const char *error_code;       /* FINISH, RETRY */
+    const char *error_message;
+
+    /* filled by the store */
+    bool applied;       /* the job was in the state this change starts from */
+    uint32_t changed;   /* WAKE, PURGE: how many */
+    struct job *woken;  /* WAKE: the jobs, linked by `next`, the receiver's */
+
+    /* for the committer's user */
+    void (*done)(struct store_change *change, int result);
+    void *context;
+};
+
+/* Finds or makes the lane of a stored row; NULL: no memory, or too many. */
+typedef struct lane *(*store_lane_finder)(void *context, const char *queue, const char *target,
+                                          uint32_t id);
+
+/* Opens and recovers the store in the folder. Calls `lane_found` for each stored lane, with its counts to
+ * be filled by the caller into the lane returned. Another daemon on the folder: -EBUSY. */
+AW_MUST_CHECK AW_SUSPENDS int store_open(struct store **ret_store, const char *folder,
+                                         store_lane_finder lane_found,
+                                         struct lane *(*lane_by_id)(void *context, uint32_t id),
+                                         void *context, struct aw_error *reterr);
+AW_SUSPENDS void store_close(struct store *store);
+
+/* Every id in the store is at or below this one; it only grows. store_begin raises it as time goes on. */
+uint64_t store_id_ceiling(const struct store *store);
+
+/* One batch: begin, apply each change, then commit or roll back. `wall_ms` is the present. */
+AW_MUST_CHECK AW_SUSPENDS int store_begin(struct store *store, uint64_t wall_ms,
+                                          struct aw_error *reterr);
+AW_MUST_CHECK AW_SUSPENDS int store_apply(struct store *store, struct store_change *change,
+                                          struct aw_error *reterr);
+AW_MUST_CHECK AW_SUSPENDS int store_commit(struct store *store, struct aw_error *reterr);
+AW_MUST_CHECK AW_SUSPENDS int store_roll_back(struct store *store, struct aw_error *reterr);
+
+/* Reads a lane's ready jobs behind the key, in order, at most `limit` and about `bytes_max`. They come as a
+ * list linked by `next`; *ret_end says that the lane has no more. */
+AW_MUST_CHECK AW_SUSPENDS int store_read_ready(struct store *store, struct lane *lane,
+                                               struct lane_key after, uint32_t limit,
+                                               uint64_t bytes_max, struct job **ret_jobs,
+                                               bool *ret_end, struct aw_error *reterr);
+
+/* When the next scheduled job is due and the next finished one may go, UINT64_MAX: none. */
+AW_MUST_CHECK AW_SUSPENDS int store_next_times(struct store *store, uint64_t *ret_due_ms,
+                                               uint64_t *ret_purge_ms, struct aw_error *reterr);
+
+/* A job as it is stored; views are valid inside the visitor only. */
+struct stored_job {
+    uint64_t id;
+    struct lane *lane;
+    enum job_state state;
+    uint32_t priority;
+    uint32_t attempts;
+    uint32_t retries;
+    uint32_t interruptions;
+    uint64_t due_ms;      /* of a scheduled job, else 0 */
+    uint64_t purge_ms;    /* of a finished job, else 0 */
+    uint64_t started_ms;  /* 0: never */
+    uint64_t finished_ms; /* 0: not yet */
+    uint64_t timeout_ms;
+    uint64_t backoff_min_ms;
+    uint64_t backoff_max_ms;
+    uint64_t keep_ms;
+    enum result_format format;
+    const void *payload;
+    size_t payload_size;
+    const void *result; /* NULL: none */
+    size_t result_size;
+    const char *error_code; /* NULL: none */
+    const char *error_message;
+};
+
+typedef bool (*store_visitor)(void *context, const struct stored_job *job); /* false: stop */
+
+/* 0, or -ENOENT. */
+AW_MUST_CHECK AW_SUSPENDS int store_read_job(struct store *store, uint64_t id,
+                                             store_visitor visitor, void *context,
+                                             struct aw_error *reterr);
+
+/* Visits jobs with ids above `after` in order. */
+AW_MUST_CHECK AW_SUSPENDS int store_scan(struct store *store, uint64_t after,
+                                         store_visitor visitor, void *context,
+                                         struct aw_error *reterr);
+
+/* Checkpoints when the WAL has grown large (or always, with `force`). */
+AW_MUST_CHECK AW_SUSPENDS int store_maintain(struct store *store, bool force,
+                                             struct aw_error *reterr);
+
+/* Bytes in the WAL; commits and changes since the start. */
+struct store_statistics {
+    uint64_t wal_bytes;
+    uint64_t commits;
+    uint64_t changes;
+    uint64_t checkpoints;
+};
+void store_statistics(const struct store *store, struct store_statistics *ret_statistics);
+
+#endif

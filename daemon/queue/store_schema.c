@@ -1,0 +1,89 @@
+/* store_schema.c - the tables of queue.db and every statement the store uses.
+ *
+ * `at_ms` means by state: scheduled, when it is due; finished, when it may be deleted. The partial indexes hold only
+ * the rows that are looked for, so a job costs one index entry at a time. Counts per lane are kept in the
+ * same transactions, so nothing is ever counted by scanning. */
+#include "queue/store_schema.h"
+
+#include "queue/store_sqlite.h"
+
+const char store_schema[] =
+    "CREATE TABLE lane (\n"
+    "  id INTEGER PRIMARY KEY,\n"
+    "  queue TEXT NOT NULL,\n"
+    "  target TEXT NOT NULL,\n"
+    "  scheduled INTEGER NOT NULL DEFAULT 0,\n"
+    "  blocked INTEGER NOT NULL DEFAULT 0,\n"
+    "  ready INTEGER NOT NULL DEFAULT 0,\n"
+    "  running INTEGER NOT NULL DEFAULT 0,\n"
+    "  done INTEGER NOT NULL DEFAULT 0,\n"
+    "  dead INTEGER NOT NULL DEFAULT 0,\n"
+    "  cancelled INTEGER NOT NULL DEFAULT 0,\n"
+    "  uncertain INTEGER NOT NULL DEFAULT 0,\n"
+    "  UNIQUE (queue, target)\n"
+    ") STRICT;\n"
+    "CREATE TABLE job (\n"
+    "  id INTEGER PRIMARY KEY,\n"
+    "  lane INTEGER NOT NULL,\n"
+    "  state INTEGER NOT NULL,\n"
+    "  priority INTEGER NOT NULL,\n"
+    "  at_ms INTEGER,\n"
+    "  attempts INTEGER NOT NULL,\n"
+    "  retries INTEGER NOT NULL,\n"
+    "  interruptions INTEGER NOT NULL,\n"
+    "  started_ms INTEGER,\n"
+    "  finished_ms INTEGER,\n"
+    "  timeout_ms INTEGER NOT NULL,\n"
+    "  backoff_min_ms INTEGER NOT NULL,\n"
+    "  backoff_max_ms INTEGER NOT NULL,\n"
+    "  keep_ms INTEGER NOT NULL,\n"
+    "  format INTEGER NOT NULL,\n"
+    "  error_code TEXT,\n"
+    "  error_message TEXT,\n"
+    "  result BLOB,\n"
+    "  payload BLOB NOT NULL\n"
+    ") STRICT;\n"
+    "CREATE INDEX job_ready ON job (lane, priority, id) WHERE state = 2;\n"
+    "CREATE INDEX job_due ON job (at_ms) WHERE state = 0;\n"
+    "CREATE INDEX job_finished ON job (at_ms) WHERE state >= 4;\n"
+    "CREATE TABLE ceiling (id INTEGER PRIMARY KEY CHECK (id = 1), job INTEGER NOT NULL) STRICT;\n"
+    "INSERT INTO ceiling VALUES (1, 0);\n";
+
+#define JOB_COLUMNS \
+    "id, lane, state, priority, at_ms, attempts, retries, interruptions, started_ms, " \
+    "finished_ms, timeout_ms, backoff_min_ms, backoff_max_ms, keep_ms, format, error_code, " \
+    "error_message, result, payload"
+
+const char *const store_statement_texts[STATEMENTS] = {
+    [STATEMENT_BEGIN] = "BEGIN IMMEDIATE",
+    [STATEMENT_COMMIT] = "COMMIT",
+    [STATEMENT_ROLL_BACK] = "ROLLBACK",
+    [STATEMENT_INSERT] = "INSERT INTO job (" JOB_COLUMNS ") VALUES (?1, ?2, ?3, ?4, ?5, 0, ?6, 0, "
+                         "NULL, NULL, ?7, ?8, ?9, ?10, ?11, NULL, NULL, NULL, ?12)",
+    /* state and attempts are checked: a late answer never overwrites a newer one */
+    [STATEMENT_FINISH] = "UPDATE job SET state = ?3, at_ms = ?4, attempts = ?5, interruptions = ?6, "
+                         "started_ms = ?7, finished_ms = ?8, error_code = ?9, error_message = ?10, "
+                         "result = ?11 WHERE id = ?1 AND state = 2 AND attempts = ?2",
+    [STATEMENT_DELETE] = "DELETE FROM job WHERE id = ?1 AND state = 2 AND attempts = ?2",
+    [STATEMENT_RETRY] = "UPDATE job SET state = 0, at_ms = ?3, attempts = ?4, interruptions = ?5, "
+                        "started_ms = ?6, error_code = ?7, error_message = ?8 "
+                        "WHERE id = ?1 AND state = 2 AND attempts = ?2",
+    [STATEMENT_CANCEL] = "UPDATE job SET state = 6, at_ms = ?2 + keep_ms, finished_ms = ?2 "
+                         "WHERE id = ?1 AND state = ?3 RETURNING lane",
+    [STATEMENT_WAKE] = "UPDATE job SET state = 2, at_ms = NULL WHERE id IN (SELECT id FROM job "
+                       "WHERE state = 0 AND at_ms <= ?1 ORDER BY at_ms LIMIT ?2) "
+                       "RETURNING " JOB_COLUMNS,
+    [STATEMENT_PURGE] = "DELETE FROM job WHERE id IN (SELECT id FROM job WHERE state >= 4 AND "
+                        "at_ms <= ?1 ORDER BY at_ms LIMIT ?2) RETURNING lane, state",
+    [STATEMENT_LANE_INSERT] = "INSERT INTO lane (id, queue, target) VALUES (?1, ?2, ?3)",
+    [STATEMENT_LANE_COUNTS] =
+        "UPDATE lane SET scheduled = ?2, blocked = ?3, ready = ?4, running = ?5, done = ?6, "
+        "dead = ?7, cancelled = ?8, uncertain = ?9 WHERE id = ?1",
+    [STATEMENT_CEILING] = "UPDATE ceiling SET job = ?1 WHERE id = 1",
+    [STATEMENT_READ_READY] = "SELECT " JOB_COLUMNS " FROM job WHERE state = 2 AND lane = ?1 AND "
+                             "(priority, id) > (?2, ?3) ORDER BY priority, id LIMIT ?4",
+    [STATEMENT_NEXT_DUE] = "SELECT at_ms FROM job WHERE state = 0 ORDER BY at_ms LIMIT 1",
+    [STATEMENT_NEXT_PURGE] = "SELECT at_ms FROM job WHERE state >= 4 ORDER BY at_ms LIMIT 1",
+    [STATEMENT_READ_JOB] = "SELECT " JOB_COLUMNS " FROM job WHERE id = ?1",
+    [STATEMENT_SCAN] = "SELECT " JOB_COLUMNS " FROM job WHERE id > ?1 ORDER BY id",
+};

@@ -1,0 +1,252 @@
+/* store_sqlite.c - opens, recovers and closes queue.db; see store.h for the promises.
+ *
+ * Recovery, at every start and before anything is accepted: the WAL is moved into the database and
+ * emptied, so that frames which were only in the page cache when a sync failed are written and synced
+ * again (tech: a failed fsync is an unknown outcome). A small file is checked whole; a large one would
+ * take minutes, and SQLite reports damage when it meets it. */
+#include "queue/store_sqlite.h"
+
+#include "queue/store_schema.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define CHECK_WHOLE_BYTES (64 * 1024 * 1024)
+#define WAL_CHECKPOINT_BYTES (16u * 1024 * 1024)
+
+int store_result(struct store *store, int code, const char *what, struct aw_error *reterr)
+{
+    if (code == SQLITE_OK || code == SQLITE_ROW || code == SQLITE_DONE)
+        return 0;
+    struct aw_error error;
+    int result = aw_sqlite_error(store->database, code, &error);
+    return aw_error_set_code(reterr, result, error.code, "queue: %s: %s (%s)", what, error.message,
+                             error.code);
+}
+
+int store_run(struct store *store, enum statement which, const char *what, struct aw_error *reterr)
+{
+    sqlite3_stmt *statement = store->statements[which];
+    int code = sqlite3_step(statement);
+    int result = store_result(store, code, what, reterr);
+    (void)sqlite3_reset(statement);
+    return result;
+}
+
+/* The one number a query gives. */
+static int read_number(struct store *store, const char *sql, int64_t *ret_number,
+                       struct aw_error *reterr)
+{
+    sqlite3_stmt *statement;
+    int code = sqlite3_prepare_v2(aw_sqlite_handle(store->database), sql, -1, &statement, NULL);
+    if (code != SQLITE_OK)
+        return store_result(store, code, sql, reterr);
+    code = sqlite3_step(statement);
+    int result = store_result(store, code, sql, reterr);
+    if (code == SQLITE_ROW)
+        *ret_number = sqlite3_column_int64(statement, 0);
+    (void)sqlite3_finalize(statement);
+    return result;
+}
+
+static int create(struct store *store, struct aw_error *reterr)
+{
+    char versions[128];
+    (void)snprintf(versions, sizeof versions,
+                   "PRAGMA application_id = %d; PRAGMA user_version = %d;", STORE_APPLICATION_ID,
+                   STORE_SCHEMA_VERSION);
+    int result = aw_sqlite_execute(store->database, "BEGIN IMMEDIATE;", reterr);
+    if (result == 0)
+        result = aw_sqlite_execute(store->database, store_schema, reterr);
+    if (result == 0)
+        result = aw_sqlite_execute(store->database, versions, reterr);
+    if (result == 0)
+        result = aw_sqlite_execute(store->database, "COMMIT;", reterr);
+    return result;
+}
+
+/* Whose file it is and which version. */
+static int check_schema(struct store *store, const char *path, struct aw_error *reterr)
+{
+    int64_t version;
+    int64_t application;
+    int64_t tables;
+    int result = read_number(store, "PRAGMA user_version", &version, reterr);
+    if (result == 0)
+        result = read_number(store, "PRAGMA application_id", &application, reterr);
+    if (result == 0)
+        result = read_number(store, "SELECT count(*) FROM sqlite_schema", &tables, reterr);
+    if (result < 0)
+        return result;
+    if (tables == 0 && version == 0)
+        return create(store, reterr);
+    if (application != STORE_APPLICATION_ID)
+        return aw_error_set(reterr, -EINVAL,
+                            "queue: %s is not a queue of awaitd but some other SQLite database; "
+                            "move it away or set another state folder",
+                            path);
+    if (version > STORE_SCHEMA_VERSION)
+        return aw_error_set(reterr, -EINVAL,
+                            "queue: %s has schema version %" PRId64
+                            ", this awaitd knows up to %d; run the newer awaitd that wrote it",
+                            path, version, STORE_SCHEMA_VERSION);
+    return 0;
+}
+
+static int check_whole(struct store *store, const char *path, struct aw_error *reterr)
+{
+    sqlite3_stmt *statement;
+    int code = sqlite3_prepare_v2(aw_sqlite_handle(store->database), "PRAGMA quick_check(1)", -1,
+                                  &statement, NULL);
+    if (code == SQLITE_OK)
+        code = sqlite3_step(statement);
+    int result = store_result(store, code, "quick_check", reterr);
+    if (code == SQLITE_ROW) {
+        const char *text = (const char *)sqlite3_column_text(statement, 0);
+        if (!text || strcmp(text, "ok") != 0)
+            result = aw_error_set(reterr, -EBADMSG,
+                                  "queue: %s is damaged: %s; restore a backup, or save what can be "
+                                  "read with: sqlite3 queue.db .recover",
+                                  path, text ? text : "unreadable");
+    }
+    (void)sqlite3_finalize(statement);
+    return result;
+}
+
+static int recover(struct store *store, const char *path, struct aw_error *reterr)
+{
+    int result = aw_sqlite_checkpoint(store->database, true, reterr);
+    int64_t pages;
+    int64_t page_size;
+    if (result == 0)
+        result = read_number(store, "PRAGMA page_count", &pages, reterr);
+    if (result == 0)
+        result = read_number(store, "PRAGMA page_size", &page_size, reterr);
+    if (result == 0 && pages * page_size <= CHECK_WHOLE_BYTES)
+        result = check_whole(store, path, reterr);
+    return result;
+}
+
+static int prepare_statements(struct store *store, struct aw_error *reterr)
+{
+    for (int i = 0; i < STATEMENTS; i++) {
+        int code = sqlite3_prepare_v3(aw_sqlite_handle(store->database), store_statement_texts[i],
+                                      -1, SQLITE_PREPARE_PERSISTENT, &store->statements[i], NULL);
+        if (code != SQLITE_OK)
+            return store_result(store, code, store_statement_texts[i], reterr);
+    }
+    int64_t ceiling = 0;
+    int result = read_number(store, "SELECT job FROM ceiling", &ceiling, reterr);
+    store->id_ceiling = (uint64_t)ceiling;
+    return result;
+}
+
+static int load_lanes(struct store *store, store_lane_finder lane_found, void *context,
+                      struct aw_error *reterr)
+{
+    sqlite3_stmt *statement;
+    int code = sqlite3_prepare_v2(
+        aw_sqlite_handle(store->database),
+        "SELECT id, queue, target, scheduled, blocked, ready, running, done, dead, cancelled, "
+        "uncertain FROM lane",
+        -1, &statement, NULL);
+    if (code != SQLITE_OK)
+        return store_result(store, code, "reading the lanes", reterr);
+    while ((code = sqlite3_step(statement)) == SQLITE_ROW) {
+        struct lane *lane = lane_found(context, (const char *)sqlite3_column_text(statement, 1),
+                                       (const char *)sqlite3_column_text(statement, 2),
+                                       (uint32_t)sqlite3_column_int64(statement, 0));
+        if (!lane) {
+            (void)sqlite3_finalize(statement);
+            return aw_error_set(reterr, -ENOMEM, "queue: no memory for the lanes");
+        }
+        for (int state = 0; state < JOB_STATES; state++)
+            lane->counts[state] = sqlite3_column_int64(statement, 3 + state);
+        lane->stored = true;
+    }
+    int result = store_result(store, code, "reading the lanes", reterr);
+    (void)sqlite3_finalize(statement);
+    return result;
+}
+
+static int open_database(struct store *store, const char *path, struct aw_error *reterr)
+{
+    struct aw_sqlite_options options = {.flags = AW_SQLITE_CREATE | AW_SQLITE_EXCLUSIVE,
+                                        .busy_timeout_ms = 1000,
+                                        .length_max = 1000000000};
+    struct aw_error error = {0};
+    int result = aw_sqlite_open(&store->database, path, &options, &error);
+    if (result == -EBUSY)
+        return aw_error_set(reterr, result,
+                            "queue: %s is locked by another process: is another awaitd running on "
+                            "this state folder, or a sqlite3 command? Stop it or set another "
+                            "[daemon] state",
+                            path);
+    if (result < 0)
+        return aw_error_set_code(reterr, result, error.code, "queue: cannot open %s: %s", path,
+                                 error.message);
+    return 0;
+}
+
+int store_open(struct store **ret_store, const char *folder, store_lane_finder lane_found,
+               struct lane *(*lane_by_id)(void *context, uint32_t id), void *context,
+               struct aw_error *reterr)
+{
+    char path[4096];
+    if ((size_t)snprintf(path, sizeof path, "%s/queue.db", folder) >= sizeof path)
+        return aw_error_set(reterr, -ENAMETOOLONG, "queue: the state folder's name is too long");
+    struct store *store = calloc(1, sizeof *store);
+    if (!store)
+        return aw_error_set(reterr, -ENOMEM, "queue: no memory for the store");
+    store->lane_by_id = lane_by_id;
+    store->context = context;
+    int result = open_database(store, path, reterr);
+    if (result == 0)
+        result = recover(store, path, reterr);
+    if (result == 0)
+        result = check_schema(store, path, reterr);
+    if (result == 0)
+        result = prepare_statements(store, reterr);
+    if (result == 0)
+        result = load_lanes(store, lane_found, context, reterr);
+    if (result < 0) {
+        store_close(store);
+        return result;
+    }
+    *ret_store = store;
+    return 0;
+}
+
+void store_close(struct store *store)
+{
+    if (!store)
+        return;
+    for (int i = 0; i < STATEMENTS; i++)
+        (void)sqlite3_finalize(store->statements[i]);
+    if (store->database)
+        aw_sqlite_close(store->database);
+    free(store);
+}
+
+uint64_t store_id_ceiling(const struct store *store)
+{
+    return store->id_ceiling;
+}
+
+int store_maintain(struct store *store, bool force, struct aw_error *reterr)
+{
+    uint64_t size = aw_sqlite_wal_size(store->database);
+    if (!force && size < WAL_CHECKPOINT_BYTES)
+        return 0;
+    store->statistics.checkpoints++;
+    return aw_sqlite_checkpoint(store->database, false, reterr);
+}
+
+void store_statistics(const struct store *store, struct store_statistics *ret_statistics)
+{
+    *ret_statistics = store->statistics;
+    ret_statistics->wal_bytes = aw_sqlite_wal_size(store->database);
+}

@@ -1,0 +1,60 @@
+/* store_sqlite.h - what the files of the SQLite store share. */
+#ifndef QUEUE_STORE_SQLITE_H
+#define QUEUE_STORE_SQLITE_H
+
+#include "queue/store.h"
+
+#include <await/sqlite.h>
+
+enum statement {
+    STATEMENT_BEGIN,
+    STATEMENT_COMMIT,
+    STATEMENT_ROLL_BACK,
+    STATEMENT_INSERT,
+    STATEMENT_FINISH,
+    STATEMENT_DELETE,
+    STATEMENT_RETRY,
+    STATEMENT_CANCEL,
+    STATEMENT_WAKE,
+    STATEMENT_PURGE,
+    STATEMENT_LANE_INSERT,
+    STATEMENT_LANE_COUNTS,
+    STATEMENT_CEILING,
+    STATEMENT_READ_READY,
+    STATEMENT_NEXT_DUE,
+    STATEMENT_NEXT_PURGE,
+    STATEMENT_READ_JOB,
+    STATEMENT_SCAN,
+    STATEMENTS,
+};
+
+struct store {
+    struct aw_sqlite *database;
+    sqlite3_stmt *statements[STATEMENTS];
+    struct lane *(*lane_by_id)(void *context, uint32_t id);
+    void *context;
+    struct lane *touched;       /* lanes whose counts the transaction changes */
+    uint64_t id_ceiling;        /* committed */
+    uint64_t id_ceiling_next;   /* of the transaction that runs */
+    struct store_statistics statistics;
+};
+
+extern const char *const store_statement_texts[STATEMENTS];
+
+/* Turns SQLite's result into the store's: 0, -ENOSPC for a full disk, else negative. */
+int store_result(struct store *store, int code, const char *what, struct aw_error *reterr);
+
+/* Steps a statement that gives no rows, and resets it. */
+AW_MUST_CHECK AW_SUSPENDS int store_run(struct store *store, enum statement which,
+                                        const char *what, struct aw_error *reterr);
+
+/* Notes that a lane has `delta` jobs more in a state, as part of the transaction. */
+void store_count(struct store *store, struct lane *lane, enum job_state state, int64_t delta);
+
+/* The row that READ_JOB and SCAN select. */
+void store_row(struct store *store, sqlite3_stmt *statement, struct stored_job *ret_job);
+
+/* The job in memory that a row of READ_READY or WAKE holds; NULL and *ret_error on failure. */
+struct job *store_row_job(struct store *store, sqlite3_stmt *statement, int *ret_error);
+
+#endif
