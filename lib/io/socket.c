@@ -3,7 +3,7 @@
  * Listening is in socket_listen.c, connecting in socket_connect.c. */
 #include <await/socket.h>
 
-#include "io/transfer.h"
+#include "io/source.h"
 #include "ring/loan.h"
 #include "ring/request.h"
 #include "ring/system.h"
@@ -54,7 +54,7 @@ int aw_receive(int fd, void *buffer, size_t size)
         .kind = RING_RECEIVE,
         .fd = fd,
         .buffer = buffer,
-        .size = transfer_size(size),
+        .size = size,
     });
 }
 
@@ -63,8 +63,8 @@ int aw_send(int fd, const void *buffer, size_t size)
     return ring_perform(&(struct ring_request){
         .kind = RING_SEND,
         .fd = fd,
-        .buffer = transfer_source(buffer),
-        .size = transfer_size(size),
+        .buffer = source_buffer(buffer),
+        .size = size,
         .flags = MSG_NOSIGNAL,
     });
 }

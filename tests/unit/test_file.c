@@ -312,9 +312,10 @@ Test(file, a_cancelled_task_still_closes)
 
 static int read_whole(void *argument)
 {
+    (void)argument;
     char *data = NULL;
     size_t size;
-    int result = aw_read_file(argument, 1 << 20, &data, &size);
+    int result = aw_read_file("data", 1 << 20, &data, &size);
     if (result == 0)
         free(data);
     return result;
@@ -330,7 +331,7 @@ static int cancel_everywhere_body(void *argument)
     int turns = 0;
     for (; turns < 1000 && result != 0; turns++) {
         struct aw_task *task;
-        if (aw_spawn(&task, read_whole, "data") < 0)
+        if (aw_spawn(&task, read_whole, NULL) < 0)
             return -1;
         for (int i = 0; i < turns; i++)
             aw_yield();
@@ -358,13 +359,13 @@ static int no_descriptors_body(void *argument)
     none.rlim_cur = 0;
     setrlimit(RLIMIT_NOFILE, &none);
     int opened = aw_open("data", O_RDONLY, 0);
-    int whole = read_whole("data");
+    int whole = read_whole(NULL);
     int synced = aw_sync_directory_of("data");
     setrlimit(RLIMIT_NOFILE, &before);
     cr_expect_eq(opened, -EMFILE);
     cr_expect_eq(whole, -EMFILE);
     cr_expect_eq(synced, -EMFILE);
-    return read_whole("data");
+    return read_whole(NULL);
 }
 
 Test(file, works_again_after_descriptors_had_run_out)

@@ -118,9 +118,8 @@ static int option_of(int fd, int level, int name)
     return value;
 }
 
-static int tcp_echo_body(void *argument)
+static int echo_over(const char *address)
 {
-    const char *address = argument;
     struct aw_error error = {0};
     int listener = aw_listen_tcp(address, 0, 0, &error);
     if (listener == -EADDRNOTAVAIL || listener == -EAFNOSUPPORT)
@@ -144,14 +143,26 @@ static int tcp_echo_body(void *argument)
     return 0;
 }
 
+static int ipv4_body(void *argument)
+{
+    (void)argument;
+    return echo_over("127.0.0.1");
+}
+
 Test(socket, talks_over_ipv4)
 {
-    cr_assert_eq(aw_run(tcp_echo_body, "127.0.0.1"), 0);
+    cr_assert_eq(aw_run(ipv4_body, NULL), 0);
+}
+
+static int ipv6_body(void *argument)
+{
+    (void)argument;
+    return echo_over("::1");
 }
 
 Test(socket, talks_over_ipv6)
 {
-    cr_assert_eq(aw_run(tcp_echo_body, "::1"), 0);
+    cr_assert_eq(aw_run(ipv6_body, NULL), 0);
 }
 
 /* --- sending and receiving ----------------------------------------------------------------------------- */
