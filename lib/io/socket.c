@@ -26,7 +26,6 @@ static bool connection_failed(int error)
     case EHOSTUNREACH:
     case ENOPROTOOPT:
     case EINTR:
-    case EAGAIN:
         return true;
     default:
         return false;

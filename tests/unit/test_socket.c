@@ -5,6 +5,7 @@
 
 #include <criterion/criterion.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
@@ -360,6 +361,53 @@ static int cancel_loans_body(void *argument)
 Test(socket, a_cancelled_loan_keeps_no_buffer)
 {
     cr_assert_eq(aw_run(cancel_loans_body, NULL), 0);
+}
+
+/* Sockets from elsewhere (socket activation, a client library) may be set not to block. */
+static int send_later(void *argument)
+{
+    aw_yield();
+    return aw_send_all(*(int *)argument, "x", 1);
+}
+
+static int connect_later(void *argument)
+{
+    (void)argument;
+    aw_yield();
+    return aw_connect_unix("s", NULL);
+}
+
+static int non_blocking_body(void *argument)
+{
+    (void)argument;
+    int ends[2];
+    cr_expect_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends), 0);
+    struct aw_task *task;
+    if (spawn(&task, send_later, &ends[0]) < 0)
+        return -1;
+    cr_expect_eq(receive_loan_task(&ends[1]), 1);
+    cr_expect_eq(aw_await(task), 0);
+    if (spawn(&task, send_later, &ends[0]) < 0)
+        return -1;
+    char byte = 0;
+    cr_expect_eq(aw_receive(ends[1], &byte, 1), 1);
+    cr_expect_eq(aw_await(task), 0);
+    close_pair(ends);
+    int listener = aw_listen_unix("s", NULL, NULL);
+    cr_expect_eq(fcntl(listener, F_SETFL, O_NONBLOCK), 0);
+    if (spawn(&task, connect_later, NULL) < 0)
+        return -1;
+    int accepted = aw_accept(listener);
+    cr_expect_geq(accepted, 0, "%d", accepted);
+    aw_close(accepted);
+    aw_close(aw_await(task));
+    aw_close(listener);
+    return 0;
+}
+
+Test(socket, waits_on_descriptors_that_do_not_block)
+{
+    cr_assert_eq(aw_run(non_blocking_body, NULL), 0);
 }
 
 /* --- interruption ------------------------------------------------------------------------------------------- */
