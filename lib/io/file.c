@@ -1,7 +1,7 @@
 /* file.c - one ring operation at a time on a file; see await/file.h for the contract.
  *
- * Nothing here keeps state: descriptors, paths and buffers are the caller's, and ring_perform returns
- * only after the kernel has let go of them. */
+ * Nothing here keeps state: descriptors, paths and buffers are the caller's, and ring_perform
+ * returns only after the kernel has let go of them. */
 #include <await/file.h>
 #include <await/scope.h>
 

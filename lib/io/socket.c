@@ -124,8 +124,8 @@ int aw_peer_of(int fd, struct aw_peer *ret_peer)
     int result = system_get_option(fd, SOL_SOCKET, SO_PEERCRED, &credentials, &length);
     if (result < 0)
         return result;
-    /* No error but "nobody" is what a socket without such a peer gives. (The pid cannot tell: it is 0
-     * for a peer in another pid namespace.) */
+    /* No error but "nobody" is what a socket without such a peer gives. (The pid cannot tell: it
+     * is 0 for a peer in another pid namespace.) */
     if (length != sizeof credentials || credentials.uid == (uid_t)-1)
         return -ENOTCONN;
     *ret_peer = (struct aw_peer){credentials.pid, credentials.uid, credentials.gid};

@@ -1,5 +1,5 @@
-/* source.h - the ring's request has one pointer for both directions; this makes it from a buffer that
- * the kernel only reads from. */
+/* source.h - the ring's request has one pointer for both directions; this makes it from a buffer
+ * that the kernel only reads from. */
 #ifndef IO_SOURCE_H
 #define IO_SOURCE_H
 

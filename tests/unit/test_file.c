@@ -240,7 +240,7 @@ Test(file, reads_files_whose_size_is_not_known)
     cr_assert_eq(aw_run(proc_body, NULL), 0);
 }
 
-/* --- interruption --------------------------------------------------------------------------------- */
+/* --- interruption ---------------------------------------------------------------------------- */
 struct pipe_reader {
     int ends[2];
     char byte;
@@ -338,7 +338,7 @@ static int cancel_everywhere_body(void *argument)
         aw_cancel(task);
         result = aw_await(task);
         cr_expect(result == 0 || result == -ECANCELED, "%d", result);
-        cr_expect_eq(open_descriptors(), descriptors, "leaked when cancelled after %d turns", turns);
+        cr_expect_eq(open_descriptors(), descriptors, "leaked after %d turns", turns);
     }
     cr_expect_gt(turns, 1);
     return result;
@@ -371,48 +371,4 @@ static int no_descriptors_body(void *argument)
 Test(file, works_again_after_descriptors_had_run_out)
 {
     cr_assert_eq(aw_run(no_descriptors_body, NULL), 0);
-}
-
-/* --- signals --------------------------------------------------------------------------------------- */
-static int wait_signal(void *argument)
-{
-    return aw_signal_wait(*(int *)argument);
-}
-
-static int signal_body(void *argument)
-{
-    (void)argument;
-    sigset_t signals;
-    sigemptyset(&signals);
-    sigaddset(&signals, SIGUSR1);
-    sigaddset(&signals, SIGUSR2);
-    int fd = aw_signal_open(&signals);
-    cr_expect_geq(fd, 0);
-
-    struct aw_scope scope;
-    aw_scope_enter(&scope, aw_after_ms(5));
-    cr_expect_eq(aw_signal_wait(fd), -ETIME);
-    aw_scope_leave(&scope);
-
-    struct aw_task *task;
-    if (aw_spawn(&task, wait_signal, &fd) < 0)
-        return -1;
-    aw_yield();
-    cr_expect_not(aw_finished(task));
-    kill(getpid(), SIGUSR2);
-    cr_expect_eq(aw_await(task), SIGUSR2);
-
-    kill(getpid(), SIGUSR1);
-    kill(getpid(), SIGUSR2);
-    int first = aw_signal_wait(fd);
-    int second = aw_signal_wait(fd);
-    cr_expect_eq(first + second, SIGUSR1 + SIGUSR2, "none is lost");
-    cr_expect_eq(aw_close(fd), 0);
-    cr_expect_eq(aw_signal_wait(fd), -EBADF);
-    return 0;
-}
-
-Test(file, signals_are_awaited)
-{
-    cr_assert_eq(aw_run(signal_body, NULL), 0);
 }
