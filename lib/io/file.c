@@ -1,11 +1,11 @@
 /* file.c - one ring operation at a time on a file; see await/file.h for the contract.
  *
- * Nothing here keeps state: descriptors, paths and buffers are the caller's, and ring_perform returns
- * only after the kernel has let go of them. */
+ * Nothing here keeps state: descriptors, paths and buffers are the caller's, and ring_perform
+ * returns only after the kernel has let go of them. */
 #include <await/file.h>
 #include <await/scope.h>
 
-#include "io/transfer.h"
+#include "io/source.h"
 #include "ring/request.h"
 #include "ring/system.h"
 
@@ -46,7 +46,7 @@ static int transfer_at(uint8_t kind, int fd, void *buffer, size_t size, uint64_t
         .kind = kind,
         .fd = fd,
         .flags = flags,
-        .size = transfer_size(size),
+        .size = size,
         .offset = offset,
         .buffer = buffer,
     });
@@ -59,12 +59,12 @@ int aw_read(int fd, void *buffer, size_t size, uint64_t offset)
 
 int aw_write(int fd, const void *buffer, size_t size, uint64_t offset)
 {
-    return transfer_at(RING_WRITE, fd, transfer_source(buffer), size, offset, 0);
+    return transfer_at(RING_WRITE, fd, source_buffer(buffer), size, offset, 0);
 }
 
 int aw_write_durable(int fd, const void *buffer, size_t size, uint64_t offset)
 {
-    return transfer_at(RING_WRITE, fd, transfer_source(buffer), size, offset, RWF_DSYNC);
+    return transfer_at(RING_WRITE, fd, source_buffer(buffer), size, offset, RWF_DSYNC);
 }
 
 static uint64_t advance(uint64_t offset, size_t done)
@@ -169,7 +169,7 @@ int aw_stat(const char *path, struct stat *ret_stat)
 
 int aw_stat_fd(int fd, struct stat *ret_stat)
 {
-    return stat_of(fd, "", AT_EMPTY_PATH, ret_stat);
+    return stat_of(fd, NULL, AT_EMPTY_PATH, ret_stat);
 }
 
 int aw_rename(const char *from, const char *to)

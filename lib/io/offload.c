@@ -1,23 +1,24 @@
-/* offload.c - a bounded pool of threads for functions that block.
+/* offload.c - a bounded pool of threads for functions that block; see await/offload.h.
  *
- * A call is WAITING (in the pool's list) -> RUNNING (on a thread) -> POSTED (in the loop's mailbox)
- * -> delivered (its event is set, on the loop's thread). The mutex guards the list and the counters;
- * `abandoned` and the event belong to the loop's thread alone, `result` to the thread until it posts.
+ * One pool a loop, made at the first call and torn down before aw_run returns. A call is WAITING
+ * (in the pool's list) -> RUNNING (on a thread) -> POSTED (in the loop's mailbox) -> delivered (its
+ * event is set, on the loop's thread). The mutex guards the list and its counters; `abandoned` and
+ * the event belong to the loop's thread alone, `result` to the running thread until it posts.
  *
- * Limits: threads_max threads. The list needs none of its own: each call in it has a task that waits
- * for it (one whose caller is interrupted is taken out), so tasks_max bounds it; abandoned calls still
- * run, so the threads bound them.
+ * Limits: threads_max threads. The list needs none of its own: each call in it has a task that
+ * waits for it (one whose caller is interrupted is taken out), so tasks_max bounds it; abandoned
+ * calls are running, so the threads bound them.
  *
  * Who owns a call: aw_to_thread's lives on the caller's stack, which is safe because the caller
  * leaves only when it is delivered or taken back. An abandonable one lives on the heap and, once
  * abandoned, belongs to its delivery. */
-#include "io/offload.h"
+#include <await/offload.h>
+#include <await/scope.h>
+#include <await/sync.h>
 
 #include "ring/mailbox.h"
 #include "ring/runtime.h"
 
-#include <await/scope.h>
-#include <await/sync.h>
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
@@ -55,12 +56,7 @@ struct offload_pool {
 
 static _Thread_local struct offload_pool *pool_here;
 
-uint32_t offload_thread_count(void)
-{
-    return pool_here == NULL ? 0 : pool_here->thread_count;
-}
-
-/* --- the list, under the mutex ------------------------------------------------------------------ */
+/* --- the list, under the mutex --------------------------------------------------------------- */
 static void append(struct offload_pool *pool, struct offload_call *call)
 {
     call->waiting = true;
@@ -88,7 +84,7 @@ static void take_out(struct offload_pool *pool, struct offload_call *call)
     pool->waiting_count--;
 }
 
-/* --- the threads -------------------------------------------------------------------------------- */
+/* --- the threads ----------------------------------------------------------------------------- */
 static void *run_thread(void *argument)
 {
     struct offload_pool *pool = argument;
@@ -131,7 +127,7 @@ static int start_thread(struct offload_pool *pool)
     return 0;
 }
 
-/* --- the pool ----------------------------------------------------------------------------------- */
+/* --- the pool -------------------------------------------------------------------------------- */
 static void wait_shielded(struct aw_event *event)
 {
     struct aw_scope shield;
@@ -199,7 +195,7 @@ static int pool_open(struct offload_pool **ret_pool)
     return 0;
 }
 
-/* --- one call ----------------------------------------------------------------------------------- */
+/* --- one call -------------------------------------------------------------------------------- */
 static void settle(struct offload_pool *pool)
 {
     pool->outstanding_count--;

@@ -1,5 +1,5 @@
-/* resolve.c - names to addresses. Numeric forms are read here; names go to getaddrinfo(3) on a thread
- * of the offload pool, since it reads files, talks to servers and can take half a minute.
+/* resolve.c - names to addresses. Numeric forms are read here; names go to getaddrinfo(3) on a
+ * thread of the offload pool, since it reads files, talks to servers and can take half a minute.
  *
  * The lookup lives on the heap: a caller that is interrupted leaves it to the thread, and the pool
  * frees it when the answer nobody wants has come. */

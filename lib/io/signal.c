@@ -1,7 +1,7 @@
 /* signal.c - signals as a descriptor the ring reads.
  *
- * The descriptor does not block, and is polled before it is read: a read that blocked would hold one
- * of the kernel's worker threads for as long as no signal comes. */
+ * The descriptor does not block, and is polled before it is read: a read that blocked would hold
+ * one of the kernel's worker threads for as long as no signal comes. */
 #include <await/file.h>
 #include <await/signal.h>
 #include <await/socket.h>

@@ -3,7 +3,7 @@
  * Listening is in socket_listen.c, connecting in socket_connect.c. */
 #include <await/socket.h>
 
-#include "io/transfer.h"
+#include "io/source.h"
 #include "ring/loan.h"
 #include "ring/request.h"
 #include "ring/system.h"
@@ -26,7 +26,6 @@ static bool connection_failed(int error)
     case EHOSTUNREACH:
     case ENOPROTOOPT:
     case EINTR:
-    case EAGAIN:
         return true;
     default:
         return false;
@@ -54,7 +53,7 @@ int aw_receive(int fd, void *buffer, size_t size)
         .kind = RING_RECEIVE,
         .fd = fd,
         .buffer = buffer,
-        .size = transfer_size(size),
+        .size = size,
     });
 }
 
@@ -63,8 +62,8 @@ int aw_send(int fd, const void *buffer, size_t size)
     return ring_perform(&(struct ring_request){
         .kind = RING_SEND,
         .fd = fd,
-        .buffer = transfer_source(buffer),
-        .size = transfer_size(size),
+        .buffer = source_buffer(buffer),
+        .size = size,
         .flags = MSG_NOSIGNAL,
     });
 }
@@ -125,8 +124,8 @@ int aw_peer_of(int fd, struct aw_peer *ret_peer)
     int result = system_get_option(fd, SOL_SOCKET, SO_PEERCRED, &credentials, &length);
     if (result < 0)
         return result;
-    /* No error but "nobody" is what a socket without such a peer gives. (The pid cannot tell: it is 0
-     * for a peer in another pid namespace.) */
+    /* No error but "nobody" is what a socket without such a peer gives. (The pid cannot tell: it
+     * is 0 for a peer in another pid namespace.) */
     if (length != sizeof credentials || credentials.uid == (uid_t)-1)
         return -ENOTCONN;
     *ret_peer = (struct aw_peer){credentials.pid, credentials.uid, credentials.gid};

@@ -129,7 +129,7 @@ static int open_to_others(int fd, const char *path, const struct aw_listen_optio
     return 0;
 }
 
-/* Takes back what was bound, also when the task is interrupted: a file left behind would be ours. */
+/* Also when the task is interrupted: nobody else would remove what was bound here. */
 static void unlink_shielded(const char *path)
 {
     struct aw_scope shield;

@@ -18,7 +18,7 @@ enum ring_kind {
     RING_FALLOCATE,  /* fd offset length; flags: mode */
     RING_OPEN,       /* path flags mode -> fd */
     RING_CLOSE,      /* fd */
-    RING_STAT,       /* path or fd (path ""), statx buffer in `buffer`; flags: AT_*; mask in mode */
+    RING_STAT,       /* path, or fd (path NULL), statx buffer in `buffer`; flags: AT_*; mask in mode */
     RING_RENAME,     /* path path2 */
     RING_UNLINK,     /* path; flags: 0 or AT_REMOVEDIR */
     RING_MKDIR,      /* path mode */

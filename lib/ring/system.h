@@ -25,8 +25,9 @@ AW_MUST_CHECK int system_chmod(const char *path, mode_t mode);
 AW_MUST_CHECK int system_chown(const char *path, uid_t uid, gid_t gid);
 AW_MUST_CHECK int system_realpath(const char *path, char *ret_path, size_t size);
 
-/* Open-file-description locks, never waiting: type F_RDLCK, F_WRLCK or F_UNLCK; -EAGAIN when another
- * description holds a conflicting one. system_lock_test tells whether one would conflict (1) or not. */
+/* Open-file-description locks, never waiting: type F_RDLCK, F_WRLCK or F_UNLCK; -EAGAIN when
+ * another description holds a conflicting one. system_lock_test tells whether one would conflict
+ * (1) or not. */
 AW_MUST_CHECK int system_lock(int fd, short type, uint64_t start, uint64_t length);
 AW_MUST_CHECK int system_lock_test(int fd, short type, uint64_t start, uint64_t length);
 
@@ -37,8 +38,8 @@ void system_unmap(void *address, size_t size);
 AW_MUST_CHECK int system_signalfd(const sigset_t *signals);
 AW_MUST_CHECK int system_eventfd(void);
 
-/* getaddrinfo(3) for stream sockets, in its order: the only function here that waits, so only a thread
- * of the offload pool calls it. Fills at most `max` addresses (port 0) and returns how many.
+/* getaddrinfo(3) for stream sockets, in its order: the only function here that waits, so only a
+ * thread of the offload pool calls it. Fills at most `max` addresses (port 0) and returns how many.
  * -ENOENT: no such host, or none of its addresses is IPv4 or IPv6; -EAGAIN: the resolver did not
  * answer; -ENOMEM. */
 AW_MUST_CHECK int system_lookup(const char *host, struct sockaddr_storage *ret_addresses, int max);

@@ -1,5 +1,5 @@
-/* Blocking functions on the pool's threads: results, order, limits, interruption, and that nothing is
- * left when aw_run is over. Gates (semaphores) hold the threads, so no test depends on time. */
+/* Blocking functions on the pool's threads: results, order, limits, interruption, and that nothing
+ * is left when aw_run is over. Gates (semaphores) hold the threads, so no test depends on time. */
 #include "support/process.h"
 
 #include <await.h>
@@ -341,7 +341,11 @@ Test(offload, works_again_after_descriptors_had_run_out)
     cr_assert_eq(aw_run(no_descriptors_body, &value), 5);
 }
 
-#if !defined(__SANITIZE_ADDRESS__) && !(defined(__has_feature) && __has_feature(address_sanitizer))
+#ifndef __has_feature
+#define __has_feature(name) 0
+#endif
+/* AddressSanitizer itself has to map memory all the time. */
+#if !defined(__SANITIZE_ADDRESS__) && !__has_feature(address_sanitizer)
 static int no_threads_body(void *argument)
 {
     struct rlimit before, tight;

@@ -1,0 +1,221 @@
+/* config_value.c - see config_value.h. */
+#include "config/config_value.h"
+#include "protocol/number.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define TEXT_SIZE_MAX 4096
+#define QUANTITY_SIZE 32
+
+struct unit {
+    const char *suffix;
+    uint64_t factor;
+};
+
+/* Largest first, as they are printed. */
+static const struct unit size_units[] = {
+    {"T", UINT64_C(1) << 40}, {"G", UINT64_C(1) << 30}, {"M", UINT64_C(1) << 20},
+    {"K", UINT64_C(1) << 10}, {"", 1},                  {NULL, 0},
+};
+static const struct unit duration_units[] = {
+    {"d", 86400000}, {"h", 3600000}, {"m", 60000}, {"s", 1000}, {"ms", 1}, {NULL, 0},
+};
+
+/* "<digits><suffix>" */
+static int parse_quantity(const char *text, const struct unit *units, uint64_t *ret_number)
+{
+    size_t digits = strspn(text, "0123456789");
+    uint64_t number;
+    if (number_parse_unsigned(text, digits, 0, UINT64_MAX, &number) < 0)
+        return -EINVAL;
+    for (; units->suffix; units++)
+        if (strcmp(units->suffix, text + digits) == 0)
+            return __builtin_mul_overflow(number, units->factor, ret_number) ? -EINVAL : 0;
+    if (number == 0 && text[digits] == '\0') {
+        *ret_number = 0;
+        return 0;
+    }
+    return -EINVAL;
+}
+
+/* In the largest unit that divides it. */
+static const char *format_quantity(char out[QUANTITY_SIZE], uint64_t number,
+                                   const struct unit *units)
+{
+    while (number == 0 ? units[1].suffix != NULL : number % units->factor != 0)
+        units++;
+    snprintf(out, QUANTITY_SIZE, "%llu%s", (unsigned long long)(number / units->factor),
+             units->suffix);
+    return out;
+}
+
+static void *field(const struct config_key *key, void *object)
+{
+    return (char *)object + key->offset;
+}
+
+static int set_text(const struct config_key *key, void *object, const char *text, char *reason)
+{
+    if (strlen(text) > TEXT_SIZE_MAX) {
+        snprintf(reason, CONFIG_REASON_SIZE, "must not be longer than %d bytes", TEXT_SIZE_MAX);
+        return -EINVAL;
+    }
+    if (key->type == VALUE_PATH && text[0] != '/') {
+        snprintf(reason, CONFIG_REASON_SIZE, "must be an absolute path, got '%.100s'", text);
+        return -EINVAL;
+    }
+    if (key->type == VALUE_PATH && key->max && strlen(text) > key->max) {
+        snprintf(reason, CONFIG_REASON_SIZE, "must not be longer than %llu bytes",
+                 (unsigned long long)key->max);
+        return -EINVAL;
+    }
+    char *copy = strdup(text);
+    if (!copy)
+        return -ENOMEM;
+    char **target = field(key, object);
+    free(*target);
+    *target = copy;
+    return 0;
+}
+
+static int set_number(const struct config_key *key, void *object, const char *text, char *reason)
+{
+    uint64_t number;
+    if (number_parse_unsigned(text, strlen(text), key->min, key->max, &number) < 0) {
+        snprintf(reason, CONFIG_REASON_SIZE, "must be a number from %llu to %llu, got '%.40s'",
+                 (unsigned long long)key->min, (unsigned long long)key->max, text);
+        return -EINVAL;
+    }
+    *(uint32_t *)field(key, object) = (uint32_t)number;
+    return 0;
+}
+
+static int set_quantity(const struct config_key *key, void *object, const char *text, char *reason)
+{
+    bool is_size = key->type == VALUE_SIZE;
+    const struct unit *units = is_size ? size_units : duration_units;
+    uint64_t number;
+    if (parse_quantity(text, units, &number) < 0 || number < key->min || number > key->max) {
+        char min[QUANTITY_SIZE];
+        char max[QUANTITY_SIZE];
+        snprintf(reason, CONFIG_REASON_SIZE, "must be a %s from %s to %s, got '%.40s'",
+                 is_size ? "size such as 4096, 512K, 64M or 1G,"
+                         : "duration such as 500ms, 30s, 5m, 12h or 30d,",
+                 format_quantity(min, key->min, units), format_quantity(max, key->max, units),
+                 text);
+        return -EINVAL;
+    }
+    *(uint64_t *)field(key, object) = number;
+    return 0;
+}
+
+static int set_mode(const struct config_key *key, void *object, const char *text, char *reason)
+{
+    size_t size = strlen(text);
+    if (size < 3 || size > 4 || strspn(text, "01234567") != size ||
+        (size == 4 && text[0] != '0')) {
+        snprintf(reason, CONFIG_REASON_SIZE,
+                 "must be an octal mode from 0000 to 0777, got '%.40s'", text);
+        return -EINVAL;
+    }
+    *(uint32_t *)field(key, object) = (uint32_t)strtoul(text, NULL, 8);
+    return 0;
+}
+
+static void append(char *reason, const char *text)
+{
+    size_t size = strlen(reason);
+    snprintf(reason + size, CONFIG_REASON_SIZE - size, "%s", text);
+}
+
+static int refuse_word(const struct config_key *key, const char *what, const char *text,
+                       char *reason)
+{
+    snprintf(reason, CONFIG_REASON_SIZE, "must be %s", what);
+    for (const char *const *word = key->words; *word; word++) {
+        append(reason, word == key->words ? " " : word[1] ? ", " : " or ");
+        append(reason, *word);
+    }
+    append(reason, ", got '");
+    char got[41];
+    snprintf(got, sizeof got, "%s", text);
+    append(reason, got);
+    append(reason, "'");
+    return -EINVAL;
+}
+
+/* The position of the word among the known ones, or -1. */
+static int find_word(const struct config_key *key, const char *text, size_t size)
+{
+    for (int i = 0; key->words[i]; i++)
+        if (strlen(key->words[i]) == size && memcmp(key->words[i], text, size) == 0)
+            return i;
+    return -1;
+}
+
+static int set_choice(const struct config_key *key, void *object, const char *text, char *reason)
+{
+    int position = find_word(key, text, strlen(text));
+    if (position < 0)
+        return refuse_word(key, key->words[1] ? "one of" : "exactly", text, reason);
+    *(uint32_t *)field(key, object) = (uint32_t)position;
+    return 0;
+}
+
+static int set_flags(const struct config_key *key, void *object, const char *text, char *reason)
+{
+    uint32_t flags = 0;
+    for (const char *at = text + strspn(text, " \t,"); *at; at += strspn(at, " \t,")) {
+        size_t size = strcspn(at, " \t,");
+        int position = find_word(key, at, size);
+        if (position < 0)
+            return refuse_word(key, "some of", text, reason);
+        uint32_t bit = UINT32_C(1) << position;
+        flags |= key->words[position + 1] ? bit : bit - 1;
+        at += size;
+    }
+    if (flags == 0)
+        return refuse_word(key, "some of", text, reason);
+    *(uint32_t *)field(key, object) = flags;
+    return 0;
+}
+
+static int set_value(const struct config_key *key, void *object, const char *text, char *reason)
+{
+    switch (key->type) {
+    case VALUE_TEXT:
+    case VALUE_PATH:
+        return set_text(key, object, text, reason);
+    case VALUE_NUMBER:
+        return set_number(key, object, text, reason);
+    case VALUE_SIZE:
+    case VALUE_DURATION:
+        return set_quantity(key, object, text, reason);
+    case VALUE_MODE:
+        return set_mode(key, object, text, reason);
+    case VALUE_CHOICE:
+        return set_choice(key, object, text, reason);
+    case VALUE_FLAGS:
+        return set_flags(key, object, text, reason);
+    }
+    return -EINVAL;
+}
+
+int config_value_set(const struct config_key *key, void *object, const char *text,
+                     char reason[CONFIG_REASON_SIZE])
+{
+    if (text[0] == '\0') {
+        snprintf(reason, CONFIG_REASON_SIZE, "has no value");
+        return -EINVAL;
+    }
+    reason[0] = '\0';
+    int result = set_value(key, object, text, reason);
+    if (result == -EINVAL && key->note) {
+        append(reason, "; ");
+        append(reason, key->note);
+    }
+    return result;
+}
