@@ -26,9 +26,13 @@ struct broker;
 AW_MUST_CHECK AW_SUSPENDS int broker_open(const struct config *configuration,
                                           struct broker **ret_broker, struct aw_error *reterr);
 
-/* Stops dispatching, lets what runs finish until the deadline, then cancels it (those jobs stay queued
- * and lose no attempt), commits what is left, checkpoints and closes. */
-AW_SUSPENDS void broker_close(struct broker *broker, uint64_t deadline_ns);
+/* Refuses new jobs, starts none, lets what runs finish until the deadline, then cancels it (those jobs stay
+ * queued and lose no attempt). What has finished is committed and told to who waits. */
+AW_SUSPENDS void broker_drain(struct broker *broker, uint64_t deadline_ns);
+
+/* Drains without waiting if that has not been done, commits what is left, checkpoints and closes. Nobody may
+ * be inside any other call. */
+AW_SUSPENDS void broker_close(struct broker *broker);
 
 /* --- submitting ---------------------------------------------------------------------------------- */
 

@@ -18,6 +18,13 @@
 /* The result says whether it worked: ignoring it is a bug. */
 #define AW_MUST_CHECK __attribute__((warn_unused_result))
 
+/* For the rare caller to whom the result of such a function is known or does not matter. */
+#define AW_IGNORE(call) \
+    do { \
+        if (call) { \
+        } \
+    } while (0)
+
 /* The function may suspend the calling task and let others run: nothing that other tasks can reach
  * may be half-changed across such a call. Unless its comment says otherwise it is a cancellation
  * point (see scope.h). Call it only inside aw_run. */

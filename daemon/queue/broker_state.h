@@ -1,0 +1,150 @@
+/* broker_state.h - the broker's insides, shared by the files of this folder only.
+ *
+ * Who owns what: the registry owns queues and lanes, for as long as the broker lives; the job table owns
+ * the jobs in memory; the committer's task is the only one that touches the store. */
+#ifndef QUEUE_BROKER_STATE_H
+#define QUEUE_BROKER_STATE_H
+
+#include "queue/broker.h"
+#include "queue/committer.h"
+#include "queue/job_id.h"
+#include "queue/job_table.h"
+#include "queue/lane.h"
+#include "queue/store.h"
+
+#define LANES_MAX 20000u
+#define LANE_BUCKETS 1024u
+#define WATCH_BUCKETS 4096u
+
+/* A named queue: shared limits over all its targets. */
+struct job_queue {
+    struct job_queue *next;
+    char *name;
+    const struct config_queue *settings;
+    uint32_t running;
+};
+
+/* A target of the configuration and the lanes that feed it. */
+struct target_lanes {
+    struct target target;
+    struct broker *broker;
+    struct lane *turn;  /* the lane to be served next, in the ring of lanes with a window */
+    uint32_t lane_count; /* in that ring */
+    uint32_t running;
+    uint32_t capacity;
+    bool started;
+};
+
+struct lane_slot { /* the registry's hash chain */
+    struct lane lane;
+    struct lane_slot *next;
+    struct lane *ring_previous; /* in target_lanes' ring, when the window is not empty */
+    struct lane *ring_next;
+    struct store_read refill;
+    bool in_ring;
+};
+
+struct broker_counters {
+    uint64_t submitted;
+    uint64_t done;
+    uint64_t dead;
+    uint64_t retried;
+    uint64_t cancelled;
+    uint64_t executed;
+    uint64_t interrupted;
+    uint64_t refused;
+};
+
+struct broker {
+    const struct config *configuration;
+    struct store *store;
+    struct committer committer;
+    struct job_table jobs;
+    struct job_id_generator ids;
+
+    struct job_queue *queues;
+    struct lane_slot *lane_buckets[LANE_BUCKETS];
+    struct lane **lanes; /* by id - 1 */
+    uint32_t lane_count;
+    struct target_lanes *targets;
+    uint32_t target_count;
+    uint64_t window_bytes; /* of all windows */
+
+    struct watch *watches[WATCH_BUCKETS];
+
+    uint64_t next_due_ms;   /* no scheduled job is due before it */
+    uint64_t next_purge_ms;
+    struct aw_event clock_changed;
+
+    struct aw_group background; /* clock, disk watcher, targets' own tasks */
+    struct aw_group commits;    /* the committer: outlives all who wait for it */
+    struct aw_group executions;
+    uint64_t disk_free_bytes;
+    struct broker_counters counters;
+    bool stopping;
+};
+
+/* --- registry.c: queues, lanes, targets ------------------------------------------------------------- */
+struct lane_slot *lane_slot_of(struct lane *lane);
+struct target_lanes *registry_target(struct broker *broker, const char *name, size_t name_size);
+/* The lane of that queue for that target, made if need be. NULL: no memory or LANES_MAX reached. */
+struct lane *registry_lane(struct broker *broker, const char *queue, size_t queue_size,
+                           const char *target, size_t target_size);
+struct lane *registry_lane_by_id(void *broker, uint32_t id);
+struct lane *registry_stored_lane(void *broker, const char *queue, const char *target,
+                                  uint32_t id);
+void registry_free(struct broker *broker);
+
+/* --- submit.c: finds the target and checks the arguments ------------------------------------------------ */
+AW_MUST_CHECK int broker_check(struct broker *broker, struct argument name,
+                               const struct argument *arguments, uint32_t count,
+                               struct target_lanes **ret_target, struct aw_error *reterr);
+
+/* --- window.c: what of the backlog is in memory -------------------------------------------------------- */
+/* A ready job that is stored now: into its window, or back to being only on disk (then it is freed). */
+void window_admit(struct broker *broker, struct job *job);
+/* The same for a job that comes back from an execution that did not count. */
+void window_return(struct broker *broker, struct job *job);
+/* Takes a ready job out of its window; false when it is not there. */
+bool window_take(struct broker *broker, struct job *job);
+struct job *window_pop(struct broker *broker, struct lane *lane);
+void window_refill(struct broker *broker, struct lane *lane);
+/* Refills whatever wants it: at the start, and now and then in case memory had run out. */
+void window_tick(struct broker *broker);
+
+/* --- dispatch.c: which job runs next ------------------------------------------------------------------- */
+void dispatch(struct target_lanes *target);
+void dispatch_all(struct broker *broker);
+
+/* One execution of one job; freed when its outcome is committed. */
+struct execution_record {
+    struct job *job;
+    struct broker *broker;
+    struct target_lanes *target;
+    struct outcome outcome;
+    struct store_change change;
+    struct aw_scope scope;
+    uint64_t started_ns;
+    bool in_scope;
+    bool timed_out;
+};
+
+/* --- settle.c: from outcome to the job's next state ------------------------------------------------------ */
+void settle(struct execution_record *record);
+/* Cancels a job that waits in memory (it has been taken out of its window). */
+int settle_cancelled(struct broker *broker, struct job *job);
+/* Forgets a job that memory no longer needs. */
+void forget_job(struct broker *broker, struct job *job);
+
+/* --- watches.c ------------------------------------------------------------------------------------------- */
+void watches_finish(struct broker *broker, uint64_t id, enum job_state state,
+                    const struct buffer *result, const char *code, const char *message);
+
+/* --- clockwork.c: scheduled jobs become ready, finished ones are deleted ------------------------------------ */
+AW_SUSPENDS int clockwork_main(void *broker);
+void clockwork_note_due(struct broker *broker, uint64_t due_ms);
+void clockwork_note_purge(struct broker *broker, uint64_t purge_ms);
+/* Reads the next times from the store. */
+AW_MUST_CHECK AW_SUSPENDS int clockwork_read(struct broker *broker);
+
+#endif

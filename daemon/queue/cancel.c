@@ -1,0 +1,105 @@
+/* cancel.c - CANCEL: jobs that wait are cancelled in the store, those that run are stopped on their
+ * engine; either way the answer comes when the end of each is durable. */
+#include "queue/broker_state.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+/* Cancels a job that is only on disk (as far as memory knew when it was asked for). */
+struct stored_cancel {
+    struct store_change change;
+    struct broker *broker;
+};
+
+static void stored_cancel_done(struct store_change *change, int result)
+{
+    (void)result;
+    struct stored_cancel *cancel = change->context;
+    struct broker *broker = cancel->broker;
+    if (change->applied) {
+        broker->counters.cancelled++;
+        clockwork_note_purge(broker, change->now_ms);
+        /* a refill may have brought it into memory between the question and the commit */
+        struct job *job = job_table_find(&broker->jobs, change->id);
+        if (job && job->state == JOB_READY && window_take(broker, job))
+            forget_job(broker, job);
+        else if (job && job->record && job->record->in_scope) {
+            job->cancel_requested = true;
+            aw_scope_cancel(&job->record->scope);
+        }
+        watches_finish(broker, change->id, JOB_CANCELLED, NULL, "", "");
+    }
+    free(cancel);
+}
+
+static int cancel_stored(struct broker *broker, uint64_t id)
+{
+    struct stored_cancel *cancel = calloc(1, sizeof *cancel);
+    if (!cancel)
+        return -ENOMEM;
+    cancel->broker = broker;
+    cancel->change = (struct store_change){.kind = CHANGE_CANCEL,
+                                           .id = id,
+                                           .now_ms = aw_wall_ms(),
+                                           .done = stored_cancel_done,
+                                           .context = cancel};
+    committer_add(&broker->committer, &cancel->change);
+    return 0;
+}
+
+static int request_cancel(struct broker *broker, uint64_t id)
+{
+    struct job *job = job_table_find(&broker->jobs, id);
+    if (!job)
+        return cancel_stored(broker, id);
+    if (job->state == JOB_READY) {
+        if (!window_take(broker, job))
+            return 0;
+        int result = settle_cancelled(broker, job);
+        if (result < 0)
+            window_return(broker, job);
+        return result;
+    }
+    job->cancel_requested = true;
+    if (job->record && job->record->in_scope)
+        aw_scope_cancel(&job->record->scope);
+    return 0;
+}
+
+int broker_cancel(struct broker *broker, const uint64_t *ids, size_t count)
+{
+    struct watch *watches = calloc(count, sizeof *watches);
+    bool *was_finished = calloc(count, sizeof *was_finished);
+    struct aw_event event;
+    aw_event_init(&event);
+    int result = watches && was_finished ? 0 : -ENOMEM;
+    for (size_t i = 0; i < count && result == 0; i++) {
+        watches[i].id = ids[i];
+        watches[i].event = &event;
+    }
+    if (result == 0)
+        result = broker_watch(broker, watches, count);
+    if (result < 0) {
+        free(watches);
+        free(was_finished);
+        return result;
+    }
+    for (size_t i = 0; i < count; i++) {
+        was_finished[i] = watches[i].finished;
+        if (watches[i].known && !watches[i].finished && result == 0)
+            result = request_cancel(broker, ids[i]);
+    }
+    int cancelled = 0;
+    for (size_t i = 0; i < count && result == 0; i++) {
+        while (watches[i].known && !watches[i].finished && result == 0) {
+            aw_event_clear(&event);
+            result = aw_event_wait(&event);
+        }
+        if (watches[i].finished && !was_finished[i] && watches[i].state == JOB_CANCELLED)
+            cancelled++;
+    }
+    broker_unwatch(broker, watches, count);
+    free(watches);
+    free(was_finished);
+    return result < 0 ? result : cancelled;
+}

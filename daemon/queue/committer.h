@@ -1,0 +1,66 @@
+/* committer.h - group commit: the one task that touches the store.
+ *
+ * Changes gather in a list while a batch is on the disk; the next batch takes all that have gathered (at
+ * most BATCH_CHANGES) as one transaction and one sync. Nothing waits for a timer: an idle committer
+ * takes a single change at once. After each batch come the callbacks, in order, then the reads that were
+ * asked for, so that a read sees every change made before it.
+ *
+ * A full disk refuses new jobs (-ENOSPC to their callbacks) and keeps the other changes until there is
+ * room: limits refuse submissions, never outcomes. Any other failure of the store ends the process: what
+ * is on the disk is then unknown, and only a new start can find out. */
+#ifndef QUEUE_COMMITTER_H
+#define QUEUE_COMMITTER_H
+
+#include "queue/store.h"
+
+#include <await.h>
+
+#define BATCH_CHANGES 8192u
+#define CONGESTED_CHANGES 32768u
+#define CONGESTED_BYTES (64u * 1024 * 1024)
+
+/* A look into the store. `perform` runs in the committer's task and may not fail silently: it keeps its
+ * result where its owner finds it. */
+struct store_read {
+    struct store_read *next;
+    void (*perform)(struct store_read *read, struct store *store);
+    void *context;
+    struct aw_event done; /* only set for committer_read */
+    bool queued;
+};
+
+struct committer {
+    struct store *store;
+    struct store_change *first;
+    struct store_change *last;
+    struct store_read *first_read;
+    struct store_read *last_read;
+    struct aw_event work;
+    struct aw_event uncongested;
+    uint32_t pending;       /* changes not committed yet */
+    uint64_t pending_bytes; /* of their jobs */
+    uint64_t largest_batch;
+    uint64_t commit_ns;     /* time spent in transactions since the start */
+    bool disk_full;
+    bool closing;
+};
+
+void committer_init(struct committer *committer, struct store *store);
+
+/* The task. Ends when closing and nothing is left. */
+AW_SUSPENDS int committer_main(void *committer);
+
+/* Hands a change over; change->done is called with 0, or -ENOSPC (CHANGE_INSERT only). */
+void committer_add(struct committer *committer, struct store_change *change);
+
+/* Hands a read over and goes on. */
+void committer_add_read(struct committer *committer, struct store_read *read);
+
+/* Hands a read over and waits until it has been performed, whatever happens to the caller (its memory is
+ * in use). */
+AW_SUSPENDS void committer_read(struct committer *committer, struct store_read *read);
+
+bool committer_is_congested(const struct committer *committer);
+void committer_close(struct committer *committer);
+
+#endif

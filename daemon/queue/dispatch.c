@@ -1,0 +1,114 @@
+/* dispatch.c - which job runs next, and its execution.
+ *
+ * A target takes jobs while it is up and has room; its lanes are served in turn, one job each, so that no
+ * queue starves another. Within a lane the order is priority, then age. A queue's concurrency counts over
+ * all targets. */
+#include "queue/broker_state.h"
+
+#include "admin/log.h"
+
+#include <stdlib.h>
+
+#define UNAVAILABLE_PAUSE_MS 100u
+
+static int execute(void *argument);
+
+/* The next lane in turn that may start a job. */
+static struct lane *next_lane(struct target_lanes *target)
+{
+    for (uint32_t i = 0; i < target->lane_count; i++) {
+        struct lane *lane = target->turn;
+        target->turn = lane_slot_of(lane)->ring_next;
+        if (lane->queue->running < lane->queue->settings->concurrency)
+            return lane;
+    }
+    return NULL;
+}
+
+static bool start(struct target_lanes *target, struct lane *lane)
+{
+    struct broker *broker = target->broker;
+    struct execution_record *record = calloc(1, sizeof *record);
+    if (!record)
+        return false;
+    record->broker = broker;
+    record->target = target;
+    record->job = window_pop(broker, lane);
+    record->job->state = JOB_RUNNING;
+    record->job->record = record;
+    target->running++;
+    lane->queue->running++;
+    if (aw_group_spawn(&broker->executions, execute, record) == 0)
+        return true;
+    target->running--;
+    lane->queue->running--;
+    record->job->record = NULL;
+    window_return(broker, record->job);
+    free(record);
+    return false;
+}
+
+void dispatch(struct target_lanes *target)
+{
+    struct broker *broker = target->broker;
+    while (target->lane_count > 0 && !broker->stopping && target->target.up &&
+           target->running < target->capacity && !committer_is_congested(&broker->committer)) {
+        struct lane *lane = next_lane(target);
+        if (!lane || !start(target, lane))
+            return;
+    }
+}
+
+void dispatch_all(struct broker *broker)
+{
+    for (uint32_t i = 0; i < broker->target_count; i++)
+        dispatch(&broker->targets[i]);
+}
+
+static void run_job(struct execution_record *record)
+{
+    struct job *job = record->job;
+    struct execution execution = {
+        .arguments = job->arguments,
+        .argument_count = job->argument_count,
+        .job_id = job->id,
+        .format = (enum result_format)job->format,
+        .result_size_max = record->broker->configuration->result_size_max,
+    };
+    job->started_ms = aw_wall_ms();
+    record->started_ns = aw_now_ns();
+    aw_scope_enter(&record->scope, job->timeout_ms ? aw_after_ms(job->timeout_ms) : AW_NEVER);
+    record->in_scope = true;
+    if (job->cancel_requested)
+        outcome_set(&record->outcome, OUTCOME_STOPPED, "", "cancelled before it began");
+    else
+        record->target->target.type->execute(&record->target->target, &execution,
+                                             &record->outcome);
+    record->in_scope = false;
+    record->timed_out = job->timeout_ms && aw_scope_expired(&record->scope) &&
+                        !record->scope.cancelled;
+    aw_scope_leave(&record->scope);
+}
+
+static int execute(void *argument)
+{
+    struct execution_record *record = argument;
+    struct target_lanes *target = record->target;
+    struct job_queue *queue = record->job->lane->queue;
+    struct broker *broker = record->broker;
+
+    run_job(record);
+    broker->counters.executed++;
+    /* a target that is up and still cannot take it must not spin */
+    if (record->outcome.kind == OUTCOME_UNAVAILABLE && target->target.up && !broker->stopping)
+        (void)aw_sleep(UNAVAILABLE_PAUSE_MS);
+    bool queue_was_full = queue->running >= queue->settings->concurrency;
+    target->running--;
+    queue->running--;
+    settle(record);
+    if (queue_was_full)
+        dispatch_all(broker);
+    else
+        dispatch(target);
+    return 0;
+}

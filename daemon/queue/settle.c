@@ -1,0 +1,199 @@
+/* settle.c - see settle.h and broker_state.h. */
+#include "queue/settle.h"
+
+#include "admin/log.h"
+#include "queue/broker_state.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+uint64_t settle_backoff_ms(uint64_t minimum_ms, uint64_t maximum_ms, uint32_t attempts,
+                           uint32_t random)
+{
+    if (maximum_ms < minimum_ms)
+        maximum_ms = minimum_ms;
+    uint64_t delay = minimum_ms;
+    for (uint32_t i = 1; i < attempts && delay < maximum_ms; i++)
+        delay = delay > maximum_ms / 2 ? maximum_ms : delay * 2;
+    uint64_t quarter = delay / 4;
+    delay = delay - quarter + (uint64_t)(((unsigned __int128)random * (2 * quarter)) >> 32);
+    return delay < minimum_ms ? minimum_ms : delay > maximum_ms ? maximum_ms : delay;
+}
+
+static struct decision failed(const struct job *job, uint32_t random)
+{
+    uint32_t attempts = job->attempts + 1;
+    if (attempts > job->retries)
+        return (struct decision){.state = JOB_DEAD, .attempt_spent = true};
+    return (struct decision){
+        .state = JOB_SCHEDULED,
+        .attempt_spent = true,
+        .delay_ms = settle_backoff_ms(job->backoff_min_ms, job->backoff_max_ms, attempts, random),
+    };
+}
+
+struct decision settle_decide(const struct job *job, enum outcome_kind outcome, bool timed_out,
+                              uint32_t random)
+{
+    switch (outcome) {
+    case OUTCOME_DONE:
+        return (struct decision){.state = JOB_DONE, .attempt_spent = true};
+    case OUTCOME_DEAD:
+        return (struct decision){.state = JOB_DEAD, .attempt_spent = true};
+    case OUTCOME_RETRY:
+        if (job->cancel_requested)
+            return (struct decision){.state = JOB_CANCELLED};
+        return failed(job, random);
+    case OUTCOME_STOPPED:
+        if (job->cancel_requested)
+            return (struct decision){.state = JOB_CANCELLED};
+        if (timed_out)
+            return failed(job, random);
+        return (struct decision){.state = JOB_READY};
+    case OUTCOME_UNAVAILABLE:
+    case OUTCOME_INTERRUPTED:
+        if (job->cancel_requested)
+            return (struct decision){.state = JOB_CANCELLED};
+        if (outcome == OUTCOME_INTERRUPTED && job->interruptions >= INTERRUPTIONS_MAX)
+            return failed(job, random);
+        return (struct decision){.state = JOB_READY};
+    }
+    return (struct decision){.state = JOB_READY};
+}
+
+void forget_job(struct broker *broker, struct job *job)
+{
+    if (job->in_table)
+        job_table_remove(&broker->jobs, job);
+    job_free(job);
+}
+
+static void count_final(struct broker *broker, enum job_state state)
+{
+    if (state == JOB_DONE)
+        broker->counters.done++;
+    else if (state == JOB_CANCELLED)
+        broker->counters.cancelled++;
+    else
+        broker->counters.dead++;
+}
+
+/* The outcome is durable: tell who waits for it. */
+static void settled(struct store_change *change, int result)
+{
+    (void)result; /* a full disk keeps such changes until they are stored */
+    struct execution_record *record = change->context;
+    struct broker *broker = record->broker;
+    struct job *job = record->job;
+    if (!change->applied)
+        log_line(LOG_LEVEL_WARNING,
+                 "job %" PRIu64 ": a late outcome (%s) was dropped: its state had changed already",
+                 job->id, job_state_name(change->state));
+    else if (change->kind == CHANGE_RETRY) {
+        broker->counters.retried++;
+        clockwork_note_due(broker, job->due_ms);
+    } else {
+        count_final(broker, change->state);
+        clockwork_note_purge(broker, change->purge_ms);
+        watches_finish(broker, job->id, change->state, &record->outcome.result,
+                       record->outcome.code, record->outcome.message);
+    }
+    struct target_lanes *target = record->target;
+    forget_job(broker, job);
+    buffer_free(&record->outcome.result);
+    free(record);
+    /* dispatching stops while the committer is congested: this may be the end of that */
+    if (target)
+        dispatch(target);
+}
+
+/* How long a finished job stays: done and cancelled ones as submitted, dead ones long enough to be seen. */
+static uint64_t purge_time(const struct job *job, enum job_state state, uint64_t now_ms)
+{
+    uint64_t keep_ms = job->keep_ms;
+    if (state == JOB_DEAD && job->lane->queue->settings->keep_dead_ms > keep_ms)
+        keep_ms = job->lane->queue->settings->keep_dead_ms;
+    return keep_ms ? now_ms + keep_ms : 0;
+}
+
+static void log_failure(const struct execution_record *record, const struct decision *decision)
+{
+    const struct job *job = record->job;
+    if (decision->state == JOB_DEAD)
+        log_line(LOG_LEVEL_WARNING,
+                 "job %" PRIu64 " on %s (queue %s) is dead after %u attempts: %s %s", job->id,
+                 job->lane->target_name, job->lane->queue->name, job->attempts,
+                 record->outcome.code, record->outcome.message);
+    else
+        log_line(LOG_LEVEL_DEBUG,
+                 "job %" PRIu64 " on %s failed (attempt %u), again in %" PRIu64 " ms: %s %s",
+                 job->id, job->lane->target_name, job->attempts, decision->delay_ms,
+                 record->outcome.code, record->outcome.message);
+}
+
+static void store_decision(struct execution_record *record, const struct decision *decision)
+{
+    struct job *job = record->job;
+    uint64_t now_ms = aw_wall_ms();
+    job->attempts += decision->attempt_spent ? 1 : 0;
+    bool failed_now = decision->state == JOB_SCHEDULED || decision->state == JOB_DEAD;
+    if (failed_now)
+        log_failure(record, decision);
+    record->change = (struct store_change){
+        .kind = decision->state == JOB_SCHEDULED ? CHANGE_RETRY : CHANGE_FINISH,
+        .job = job,
+        .state = decision->state,
+        .now_ms = now_ms,
+        .attempt_spent = decision->attempt_spent,
+        .result = &record->outcome.result,
+        .error_code = failed_now ? record->outcome.code : NULL,
+        .error_message = failed_now ? record->outcome.message : NULL,
+        .done = settled,
+        .context = record,
+    };
+    if (decision->state == JOB_SCHEDULED)
+        job->due_ms = now_ms + decision->delay_ms;
+    else
+        record->change.purge_ms = purge_time(job, decision->state, now_ms);
+    committer_add(&record->broker->committer, &record->change);
+}
+
+void settle(struct execution_record *record)
+{
+    struct broker *broker = record->broker;
+    struct job *job = record->job;
+    struct outcome *outcome = &record->outcome;
+    if (outcome->kind == OUTCOME_STOPPED && record->timed_out)
+        outcome_set(outcome, OUTCOME_STOPPED, "TIMEOUT", "ran longer than its timeout of %" PRIu64
+                    " ms", job->timeout_ms);
+    if (outcome->kind == OUTCOME_INTERRUPTED) {
+        job->interruptions++;
+        broker->counters.interrupted++;
+    }
+    struct decision decision = settle_decide(job, outcome->kind, record->timed_out,
+                                             (uint32_t)aw_random_below(UINT64_C(1) << 32));
+    if (decision.state != JOB_READY) {
+        store_decision(record, &decision);
+        return;
+    }
+    job->record = NULL;
+    buffer_free(&outcome->result);
+    free(record);
+    window_return(broker, job);
+}
+
+int settle_cancelled(struct broker *broker, struct job *job)
+{
+    struct execution_record *record = calloc(1, sizeof *record);
+    if (!record)
+        return -ENOMEM;
+    record->broker = broker;
+    record->job = job;
+    job->state = JOB_RUNNING; /* nobody may take it any more */
+    job->record = record;
+    struct decision decision = {.state = JOB_CANCELLED};
+    store_decision(record, &decision);
+    return 0;
+}

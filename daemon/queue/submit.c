@@ -1,0 +1,184 @@
+/* submit.c - accepting a job: checks, the struct job, and the group commit that makes it durable. */
+#include "queue/broker_state.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct submission {
+    struct store_change change;
+    struct broker *broker;
+    broker_submitted done;
+    void *context;
+};
+
+static void stored(struct store_change *change, int result)
+{
+    struct submission *submission = change->context;
+    struct broker *broker = submission->broker;
+    struct job *job = change->job;
+    if (result < 0) {
+        struct aw_error error;
+        (void)aw_error_set_code(&error, result, "FULL",
+                                "the disk that holds the queue is full; the job was not stored");
+        broker->counters.refused++;
+        submission->done(submission->context, 0, &error);
+        job_free(job);
+        free(submission);
+        return;
+    }
+    broker->counters.submitted++;
+    submission->done(submission->context, job->id, NULL);
+    if (job->state == JOB_SCHEDULED) {
+        clockwork_note_due(broker, job->due_ms);
+        job_free(job);
+    } else {
+        struct target_lanes *target = job->lane->target;
+        window_admit(broker, job);
+        dispatch(target);
+    }
+    free(submission);
+}
+
+static int refuse(struct broker *broker, struct aw_error *reterr, int number, const char *word,
+                  const char *message)
+{
+    broker->counters.refused++;
+    return aw_error_set_code(reterr, number, word, "%s", message);
+}
+
+static int check_room(struct broker *broker, struct aw_error *reterr)
+{
+    if (broker->stopping)
+        return refuse(broker, reterr, -ESHUTDOWN, "UNAVAILABLE", "awaitd is stopping");
+    if (broker->committer.disk_full)
+        return refuse(broker, reterr, -ENOSPC, "FULL",
+                      "the disk that holds the queue is full; no new jobs until there is room");
+    if (broker->disk_free_bytes < broker->configuration->disk_free_min) {
+        broker->counters.refused++;
+        return aw_error_set_code(reterr, -ENOSPC, "FULL",
+                                 "only %" PRIu64 " MiB are free on the disk of %s; new jobs need "
+                                 "%" PRIu64 " MiB (disk_free_min)",
+                                 broker->disk_free_bytes >> 20, broker->configuration->state,
+                                 broker->configuration->disk_free_min >> 20);
+    }
+    return 0;
+}
+
+static int unknown_target(const struct broker *broker, struct argument name,
+                          struct aw_error *reterr)
+{
+    char known[256] = "";
+    size_t used = 0;
+    for (uint32_t i = 0; i < broker->target_count && used < sizeof known; i++) {
+        int written = snprintf(known + used, sizeof known - used, " %s",
+                               broker->targets[i].target.settings.name);
+        used += written > 0 ? (size_t)written : 0;
+    }
+    return aw_error_set_code(reterr, -ENOENT, "NOTARGET", "no target '%.*s'; known:%s",
+                             (int)(name.size < 64 ? name.size : 64), name.data,
+                             known[0] ? known : " none");
+}
+
+int broker_check(struct broker *broker, struct argument name, const struct argument *arguments,
+                 uint32_t count, struct target_lanes **ret_target, struct aw_error *reterr)
+{
+    struct target_lanes *target = registry_target(broker, name.data, name.size);
+    if (!target)
+        return unknown_target(broker, name, reterr);
+    struct aw_error error = {0};
+    int result = target->target.type->check(&target->target, arguments, count, &error);
+    if (result < 0)
+        return aw_error_set_code(reterr, -EINVAL, "ERR", "target %s: %s",
+                                 target->target.settings.name, error.message);
+    *ret_target = target;
+    return 0;
+}
+
+/* The wall-clock time the options ask for, 0: at once. */
+static uint64_t due_time(const struct submit_options *options, uint64_t now_ms)
+{
+    uint64_t due_ms = options->has_at ? options->at_ms
+                      : options->has_delay ? now_ms + options->delay_ms
+                                           : 0;
+    return due_ms > now_ms ? due_ms : 0;
+}
+
+static void apply_options(struct job *job, const struct submit_options *options, uint64_t now_ms)
+{
+    const struct config_queue *settings = job->lane->queue->settings;
+    job->due_ms = due_time(options, now_ms);
+    job->state = job->due_ms ? JOB_SCHEDULED : JOB_READY;
+    job->priority = options->priority;
+    job->timeout_ms = options->has_timeout ? options->timeout_ms : settings->timeout_ms;
+    job->retries = options->has_retry ? options->retry : settings->retry;
+    job->backoff_min_ms = options->has_backoff ? options->backoff_min_ms : settings->backoff_min_ms;
+    job->backoff_max_ms = options->has_backoff ? options->backoff_max_ms : settings->backoff_max_ms;
+    job->keep_ms = options->has_keep ? options->keep_ms : settings->keep_ms;
+    job->format = (uint8_t)options->format;
+}
+
+int broker_submit(struct broker *broker, const struct submit_options *options,
+                  struct argument target_name, const struct argument *arguments, uint32_t count,
+                  broker_submitted done, void *context, struct aw_error *reterr)
+{
+    struct target_lanes *target;
+    int result = check_room(broker, reterr);
+    if (result == 0)
+        result = broker_check(broker, target_name, arguments, count, &target, reterr);
+    if (result < 0)
+        return result;
+    struct lane *lane = registry_lane(broker, options->queue, options->queue_size,
+                                      target_name.data, target_name.size);
+    if (!lane)
+        return refuse(broker, reterr, -ENOSPC, "FULL",
+                      "too many queues (20,000 pairs of queue and target), or no memory");
+    struct job *job = job_new(arguments, count);
+    struct submission *submission = malloc(sizeof *submission);
+    if (!job || !submission) {
+        job_free(job);
+        free(submission);
+        return refuse(broker, reterr, -ENOMEM, "FULL", "no memory for the job");
+    }
+    uint64_t now_ms = aw_wall_ms();
+    job->lane = lane;
+    job->id = job_id_next(&broker->ids, now_ms);
+    apply_options(job, options, now_ms);
+    *submission = (struct submission){.broker = broker, .done = done, .context = context};
+    submission->change = (struct store_change){
+        .kind = CHANGE_INSERT, .job = job, .done = stored, .context = submission};
+    committer_add(&broker->committer, &submission->change);
+    return 0;
+}
+
+bool broker_is_congested(const struct broker *broker)
+{
+    return committer_is_congested(&broker->committer);
+}
+
+int broker_wait_uncongested(struct broker *broker)
+{
+    return aw_event_wait(&broker->committer.uncongested);
+}
+
+int broker_run(struct broker *broker, enum result_format format, struct argument target_name,
+               const struct argument *arguments, uint32_t count, struct outcome *ret_outcome,
+               struct aw_error *reterr)
+{
+    struct target_lanes *target;
+    int result = broker_check(broker, target_name, arguments, count, &target, reterr);
+    if (result < 0)
+        return result;
+    struct execution execution = {
+        .arguments = arguments,
+        .argument_count = count,
+        .format = format,
+        .result_size_max = broker->configuration->result_size_max,
+    };
+    *ret_outcome = (struct outcome){0};
+    target->target.type->execute(&target->target, &execution, ret_outcome);
+    broker->counters.executed++;
+    return 0;
+}

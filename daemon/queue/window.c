@@ -1,0 +1,225 @@
+/* window.c - moves jobs between the disk and the windows in memory, inside the configured limit.
+ *
+ * Each lane may hold LANE_WINDOW_MAX jobs, all lanes together memory_max bytes; a lane over its share gives
+ * its last jobs back to the disk. It always keeps one, so that nothing starves. */
+#include "queue/broker_state.h"
+
+#include "admin/log.h"
+
+#include <errno.h>
+
+#define REFILL_JOBS 512u
+#define REFILL_BYTES (1024u * 1024)
+
+static void ring_add(struct lane *lane)
+{
+    struct lane_slot *slot = lane_slot_of(lane);
+    struct target_lanes *target = lane->target;
+    if (slot->in_ring || !target)
+        return;
+    slot->in_ring = true;
+    target->lane_count++;
+    if (!target->turn) {
+        slot->ring_next = lane;
+        slot->ring_previous = lane;
+        target->turn = lane;
+        return;
+    }
+    /* at the end: just before the one whose turn it is */
+    struct lane_slot *turn = lane_slot_of(target->turn);
+    slot->ring_next = target->turn;
+    slot->ring_previous = turn->ring_previous;
+    lane_slot_of(turn->ring_previous)->ring_next = lane;
+    turn->ring_previous = lane;
+}
+
+static void ring_remove(struct lane *lane)
+{
+    struct lane_slot *slot = lane_slot_of(lane);
+    if (!slot->in_ring)
+        return;
+    slot->in_ring = false;
+    lane->target->lane_count--;
+    if (slot->ring_next == lane) {
+        lane->target->turn = NULL;
+        return;
+    }
+    lane_slot_of(slot->ring_previous)->ring_next = slot->ring_next;
+    lane_slot_of(slot->ring_next)->ring_previous = slot->ring_previous;
+    if (lane->target->turn == lane)
+        lane->target->turn = slot->ring_next;
+}
+
+/* What a change of the lane's window means for the ring and the total. */
+static void window_changed(struct broker *broker, struct lane *lane, uint64_t bytes_before)
+{
+    broker->window_bytes += lane->window_bytes - bytes_before;
+    if (lane->count > 0)
+        ring_add(lane);
+    else
+        ring_remove(lane);
+}
+
+static void evict_one(struct broker *broker, struct lane *lane)
+{
+    struct job *job = lane_evict(lane);
+    job_table_remove(&broker->jobs, job);
+    job_free(job);
+}
+
+static void keep_limits(struct broker *broker, struct lane *lane, uint64_t bytes_before)
+{
+    while (lane->count > 1 &&
+           (lane->count > LANE_WINDOW_MAX ||
+            broker->window_bytes + lane->window_bytes - bytes_before >
+                broker->configuration->memory_max))
+        evict_one(broker, lane);
+}
+
+/* No memory to hold it in order: it and all behind it go back to being only on disk. */
+static void give_up_window_from(struct broker *broker, struct lane *lane, struct job *job)
+{
+    while (lane->count > 0) {
+        struct job *last = lane->window[lane->head + lane->count - 1];
+        if (last->priority < job->priority ||
+            (last->priority == job->priority && last->id < job->id))
+            break;
+        evict_one(broker, lane);
+    }
+    lane->cursor = lane_key_of(job);
+    lane->cursor.id--;
+    lane->complete = false;
+    job_table_remove(&broker->jobs, job);
+    job_free(job);
+}
+
+/* The job is in the table. */
+static void put(struct broker *broker, struct job *job)
+{
+    struct lane *lane = job->lane;
+    uint64_t bytes_before = lane->window_bytes;
+    job->state = JOB_READY;
+    if (lane_push(lane, job))
+        keep_limits(broker, lane, bytes_before);
+    else
+        give_up_window_from(broker, lane, job);
+    window_changed(broker, lane, bytes_before);
+}
+
+void window_admit(struct broker *broker, struct job *job)
+{
+    if (!lane_admits(job->lane, job)) {
+        job_free(job);
+        return;
+    }
+    job_table_add(&broker->jobs, job);
+    put(broker, job);
+}
+
+void window_return(struct broker *broker, struct job *job)
+{
+    if (lane_admits(job->lane, job)) {
+        put(broker, job);
+        return;
+    }
+    job_table_remove(&broker->jobs, job);
+    job_free(job);
+}
+
+bool window_take(struct broker *broker, struct job *job)
+{
+    uint64_t bytes_before = job->lane->window_bytes;
+    bool taken = lane_remove(job->lane, job);
+    if (taken)
+        window_changed(broker, job->lane, bytes_before);
+    return taken;
+}
+
+struct job *window_pop(struct broker *broker, struct lane *lane)
+{
+    uint64_t bytes_before = lane->window_bytes;
+    struct job *job = lane_pop(lane);
+    window_changed(broker, lane, bytes_before);
+    window_refill(broker, lane);
+    return job;
+}
+
+/* Puts the jobs that were read, in order, behind the cursor; false: memory ran out on the way. */
+static bool take_read_jobs(struct broker *broker, struct lane *lane, struct job *jobs)
+{
+    bool room = true;
+    while (jobs) {
+        struct job *job = jobs;
+        struct lane_key key = lane_key_of(job);
+        jobs = job->next;
+        if (room && job_table_find(&broker->jobs, job->id)) {
+            /* running or being settled: on disk it is ready until its outcome is stored */
+            lane->cursor = key;
+            job_free(job);
+        } else if (room && lane_push(lane, job)) {
+            lane->cursor = key;
+            job_table_add(&broker->jobs, job);
+        } else {
+            room = false;
+            job_free(job);
+        }
+    }
+    return room;
+}
+
+static void free_jobs(struct job *jobs)
+{
+    while (jobs) {
+        struct job *next = jobs->next;
+        job_free(jobs);
+        jobs = next;
+    }
+}
+
+/* In the committer's task. */
+static void perform_refill(struct store_read *read, struct store *store)
+{
+    struct lane *lane = read->context;
+    struct broker *broker = lane->target->broker;
+    struct lane_key after = lane->cursor;
+    struct aw_error error;
+    struct job *jobs = NULL;
+    bool end = false;
+    int result =
+        store_read_ready(store, lane, after, REFILL_JOBS, REFILL_BYTES, &jobs, &end, &error);
+    lane->reading = false;
+    if (result == -ENOMEM)
+        return; /* asked for again by the next pop, or by window_tick */
+    if (result < 0)
+        log_fatal("%s", error.message);
+    if (after.priority != lane->cursor.priority || after.id != lane->cursor.id) {
+        /* jobs were evicted while the disk was read: what lies between is missing here */
+        free_jobs(jobs);
+        window_refill(broker, lane);
+        return;
+    }
+    uint64_t bytes_before = lane->window_bytes;
+    lane->complete = take_read_jobs(broker, lane, jobs) && end;
+    window_changed(broker, lane, bytes_before);
+    dispatch(lane->target);
+}
+
+void window_refill(struct broker *broker, struct lane *lane)
+{
+    if (!lane_wants_refill(lane) || !lane->target || broker->stopping)
+        return;
+    if (lane->count > 0 && broker->window_bytes >= broker->configuration->memory_max)
+        return;
+    struct lane_slot *slot = lane_slot_of(lane);
+    lane->reading = true;
+    slot->refill.perform = perform_refill;
+    slot->refill.context = lane;
+    committer_add_read(&broker->committer, &slot->refill);
+}
+
+void window_tick(struct broker *broker)
+{
+    for (uint32_t i = 0; i < broker->lane_count; i++)
+        if (broker->lanes[i])
+            window_refill(broker, broker->lanes[i]);
+}
