@@ -1,5 +1,6 @@
-/* fuzz_request_parser.c - the same bytes at once and in pieces are the same requests, whatever they
- * are; each piece is in memory of its exact size, which moves. The first byte chooses the pieces. */
+/* fuzz_request_parser.c - the same bytes at once and in pieces are the same requests, whatever
+ * they are; each piece is in memory of its exact size, which moves. The first byte chooses the
+ * pieces. */
 #include "protocol/request_parser.h"
 
 #include <stdlib.h>

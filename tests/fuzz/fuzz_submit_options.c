@@ -1,5 +1,5 @@
-/* fuzz_submit_options.c - any words are options and a target, or an error with a message. The input is
- * split into words at line feeds. */
+/* fuzz_submit_options.c - any words are options and a target, or an error with a message. The
+ * input is split into words at line feeds. */
 #include "protocol/submit_options.h"
 
 #include <stdlib.h>

@@ -1,5 +1,5 @@
-/* fuzz_value.c - what value_write accepts is what value_length measures; the RESP3 form is the value
- * itself, and a refusal leaves the output as it was. */
+/* fuzz_value.c - what value_write accepts is what value_length measures; the RESP3 form is the
+ * value itself, and a refusal leaves the output as it was. */
 #include "protocol/value.h"
 
 #include <stdlib.h>
