@@ -89,9 +89,10 @@ struct config {
     uint32_t warning_count;
 };
 
-/* Reads the file at `path` and `<path>.d/<name>.conf` in the order of their names, each later value
- * overriding; then passwords and the ids of users. -EINVAL, or the errno of a file that cannot be
- * read, with "<file>:<line>: what is wrong and what is allowed" in *reterr. -ENOENT: no such file. */
+/* Reads the file at `path` and `<path>.d/<name>.conf` in the order of their names, each later
+ * value overriding; then passwords and the ids of users. -EINVAL, or the errno of a file that
+ * cannot be read, with "<file>:<line>: what is wrong and what is allowed" in *reterr. -ENOENT: no
+ * such file. */
 AW_MUST_CHECK AW_SUSPENDS int config_load(const char *path, struct config *ret_config,
                                           struct aw_error *reterr);
 

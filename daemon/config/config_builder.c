@@ -37,7 +37,7 @@ int config_refuse(struct config_builder *builder, struct source source, const ch
     return aw_error_set(builder->error, -EINVAL, "%s:%u: %s", source.file, source.line, message);
 }
 
-/* --- sections ------------------------------------------------------------------------------------- */
+/* --- sections --------------------------------------------------------------------------------- */
 
 void *section_object(struct config_builder *builder, const struct section *section)
 {
@@ -208,7 +208,7 @@ struct section *config_builder_open(struct config_builder *builder, struct sourc
     return section;
 }
 
-/* --- keys ------------------------------------------------------------------------------------------ */
+/* --- keys ------------------------------------------------------------------------------------- */
 
 static int refuse_key(struct config_builder *builder, const struct section *section,
                       struct source source, const char *name)

@@ -47,8 +47,8 @@ AW_MUST_CHECK int config_builder_check(struct config_builder *builder);
 /* Frees everything that is still the builder's. */
 void config_builder_end(struct config_builder *builder);
 
-/* For config_text.c: the section of this header's content ("target main"), made when it is new. NULL:
- * the error is set, *ret_result says -EINVAL or -ENOMEM. */
+/* For config_text.c: the section of this header's content ("target main"), made when it is new.
+ * NULL: the error is set, *ret_result says -EINVAL or -ENOMEM. */
 struct section *config_builder_open(struct config_builder *builder, struct source source,
                                     const char *header, int *ret_result);
 AW_MUST_CHECK int config_builder_set(struct config_builder *builder, struct section *section,

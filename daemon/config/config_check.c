@@ -1,5 +1,5 @@
-/* config_check.c - what a configuration must be as a whole: required keys, keys that fit the target's
- * type, limits that depend on each other, and values that follow from others. */
+/* config_check.c - what a configuration must be as a whole: required keys, keys that fit the
+ * target's type, limits that depend on each other, and values that follow from others. */
 #include "config/config_builder.h"
 
 #include <errno.h>
@@ -74,7 +74,9 @@ static bool holds_password(const char *uri)
     authority += 3;
     size_t size = strcspn(authority, "/?");
     const char *at = memrchr(authority, '@', size);
-    return strstr(authority, "password=") || (at && memchr(authority, ':', (size_t)(at - authority)));
+    if (at && memchr(authority, ':', (size_t)(at - authority)))
+        return true;
+    return strstr(authority, "password=") != NULL;
 }
 
 /* Keys of targets that are reached over a connection with a login. */
@@ -149,12 +151,13 @@ static int check_socket(struct config_builder *builder, const struct section *se
     const struct config_socket *socket = &builder->config.sockets[section->index];
     int result = require(builder, section, "path", socket->path != NULL);
     char title[SECTION_TITLE_SIZE];
-    for (uint32_t i = 0; i < section->index && result == 0; i++)
-        if (builder->config.sockets[i].path && strcmp(builder->config.sockets[i].path, socket->path) == 0)
+    for (uint32_t i = 0; i < section->index && result == 0; i++) {
+        const struct config_socket *other = &builder->config.sockets[i];
+        if (strcmp(other->path, socket->path) == 0)
             result = config_refuse(builder, source_of(section, "path"),
                                    "%s has the path of [socket %s]",
-                                   section_title(builder, section, title),
-                                   builder->config.sockets[i].name);
+                                   section_title(builder, section, title), other->name);
+    }
     return result;
 }
 

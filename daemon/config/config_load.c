@@ -1,5 +1,6 @@
 /* config_load.c - the configuration's files: the main one, its drop-ins, passwords, and the ids of
- * the users it names. Directory and user look-ups have no asynchronous form: they run on a thread. */
+ * the users it names. Directory and user look-ups have no asynchronous form: they run on a
+ * thread. */
 #include "config/config_builder.h"
 #include "protocol/number.h"
 
@@ -16,7 +17,7 @@
 #define PASSWORD_SIZE_MAX 4096
 #define LOOKUP_BUFFER_SIZE 16384
 
-/* --- files ------------------------------------------------------------------------------------------ */
+/* --- files ------------------------------------------------------------------------------------ */
 
 static int add_file_text(struct config_builder *builder, const char *path)
 {
@@ -95,7 +96,7 @@ static int add_drop_ins(struct config_builder *builder, const char *path)
     return result;
 }
 
-/* --- passwords -------------------------------------------------------------------------------------- */
+/* --- passwords -------------------------------------------------------------------------------- */
 
 static struct source key_source(const struct section *section, const char *name)
 {
@@ -112,7 +113,8 @@ static int read_password(struct config_builder *builder, struct source source, c
     if (result == 0)
         result = aw_read_file(path, PASSWORD_SIZE_MAX, &password, &size);
     if (result < 0)
-        return aw_error_set(builder->error, result, "%s:%u: cannot read the password of [target %s] in %s: %s",
+        return aw_error_set(builder->error, result,
+                            "%s:%u: cannot read the password of [target %s] in %s: %s",
                             source.file, source.line, target->name, path, aw_error_text(result));
     if (size > 0 && password[size - 1] == '\n')
         password[--size] = '\0';
@@ -127,8 +129,8 @@ static int read_password(struct config_builder *builder, struct source source, c
     target->password = password;
     if (status.st_mode & S_IROTH)
         return config_warn(&builder->config,
-                           "%s:%u: everybody can read the password in %s: chmod o-r it", source.file,
-                           source.line, path);
+                           "%s:%u: everybody can read the password in %s: chmod o-r it",
+                           source.file, source.line, path);
     return 0;
 }
 
@@ -155,7 +157,7 @@ static int load_password(struct config_builder *builder, const struct section *s
     return result;
 }
 
-/* --- users ------------------------------------------------------------------------------------------ */
+/* --- users ------------------------------------------------------------------------------------ */
 
 struct lookup {
     const char *user; /* or NULL */
@@ -237,7 +239,7 @@ static int load_owner(struct config_builder *builder, const struct section *sect
     return result;
 }
 
-/* --- all of it -------------------------------------------------------------------------------------- */
+/* --- all of it -------------------------------------------------------------------------------- */
 
 static int load(struct config_builder *builder, const char *path)
 {

@@ -45,7 +45,9 @@ static int parse_quantity(const char *text, const struct unit *units, uint64_t *
 static const char *format_quantity(char out[QUANTITY_SIZE], uint64_t number,
                                    const struct unit *units)
 {
-    while (number == 0 ? units[1].suffix != NULL : number % units->factor != 0)
+    if (number == 0)
+        return "0";
+    while (number % units->factor != 0)
         units++;
     snprintf(out, QUANTITY_SIZE, "%llu%s", (unsigned long long)(number / units->factor),
              units->suffix);

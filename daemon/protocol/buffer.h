@@ -1,8 +1,8 @@
-/* buffer.h - a growing run of bytes. All-zero is an empty buffer; buffer_free gives the memory back
- * and makes it empty again.
+/* buffer.h - a growing run of bytes. All-zero is an empty buffer; buffer_free gives the memory
+ * back and makes it empty again.
  *
- * Growth can fail: the buffer then keeps what it held, remembers the failure (`failed`) and drops what
- * is added from then on, so that a writer checks once, at the end. */
+ * Growth can fail: the buffer then keeps what it held, remembers the failure (`failed`) and drops
+ * what is added from then on, so that a writer checks once, at the end. */
 #ifndef PROTOCOL_BUFFER_H
 #define PROTOCOL_BUFFER_H
 

@@ -1,5 +1,5 @@
-/* inline_command.c - see inline_command.h. Taking quotes and escapes out only ever shortens, so that
- * the argument is written over the text it was read from. */
+/* inline_command.c - see inline_command.h. Taking quotes and escapes out only ever shortens, so
+ * that the argument is written over the text it was read from. */
 #include "protocol/inline_command.h"
 
 #include <errno.h>

@@ -65,8 +65,9 @@ static int add_argument(struct request_parser *parser, const char *data, size_t 
     return 0;
 }
 
-/* Reads "[-]<digits>\r\n" at `at`, without leading zeros: STEP_DONE, STEP_MORE or -EPROTO. A bad byte
- * is found as soon as it is there, so that the bytes read twice are never more than a header. */
+/* Reads "[-]<digits>\r\n" at `at`, without leading zeros: STEP_DONE, STEP_MORE or -EPROTO. A bad
+ * byte is found as soon as it is there, so that the bytes read twice are never more than a
+ * header. */
 static int read_length(const char *at, const char *end, int64_t *ret_length, const char **ret_end)
 {
     bool negative = at < end && *at == '-';

@@ -1,8 +1,9 @@
-/* request_parser.h - a client's bytes to commands: RESP arrays of bulk strings, and inline commands.
+/* request_parser.h - a client's bytes to commands: RESP arrays of bulk strings, and inline
+ * commands.
  *
- * The parser copies nothing: arguments are views into the caller's input, one array of them is reused
- * for every request. It is incremental: what it has read is not read again when more bytes arrive,
- * also if the input has moved in memory meanwhile.
+ * The parser copies nothing: arguments are views into the caller's input, one array of them is
+ * reused for every request. It is incremental: what it has read is not read again when more bytes
+ * arrive, also if the input has moved in memory meanwhile.
  *
  *     for (;;) {
  *         size_t used;
@@ -13,8 +14,9 @@
  *     }
  *     buffer_consume(&input, at);
  *
- * Lengths are checked when they are announced: a bulk of 1 GB is refused at its header and nothing is
- * allocated for it. Where Redis is lenient about line ends or NUL bytes this parser is strict. */
+ * Lengths are checked when they are announced: a bulk of 1 GB is refused at its header and nothing
+ * is allocated for it. Where Redis is lenient about line ends or NUL bytes this parser is
+ * strict. */
 #ifndef PROTOCOL_REQUEST_PARSER_H
 #define PROTOCOL_REQUEST_PARSER_H
 
@@ -60,9 +62,9 @@ struct request_parser {
 void request_parser_init(struct request_parser *parser, const struct request_limits *limits);
 void request_parser_free(struct request_parser *parser);
 
-/* Parses the next request of the input, which begins at the first byte that was not reported as used
- * and may grow and move between calls. In every case the caller drops *ret_used bytes at the front.
- * Empty arrays and empty lines are skipped.
+/* Parses the next request of the input, which begins at the first byte that was not reported as
+ * used and may grow and move between calls. In every case the caller drops *ret_used bytes at the
+ * front. Empty arrays and empty lines are skipped.
  *   1        a request: its arguments lie in those used bytes
  *   0        incomplete: call again with `needed` more bytes (the used ones were empty requests)
  *   -EPROTO  malformed or over a limit; every later call says the same

@@ -1,4 +1,5 @@
-/* submit_options.c - see submit_options.h. One function an option; `submit_option_table` lists them. */
+/* submit_options.c - see submit_options.h. One function an option; `submit_option_table` lists
+ * them. */
 #include "protocol/submit_options.h"
 #include "protocol/name.h"
 #include "protocol/number.h"
@@ -31,7 +32,8 @@ static int shown(const struct argument *word)
 static int refuse(struct reader *reader, const char *what)
 {
     if (reader->at == reader->end)
-        return aw_error_set(reader->error, -EINVAL, "%s needs %s, got nothing", reader->option, what);
+        return aw_error_set(reader->error, -EINVAL, "%s needs %s, got nothing", reader->option,
+                            what);
     return aw_error_set(reader->error, -EINVAL, "%s needs %s, got '%.*s'", reader->option, what,
                         shown(reader->at), reader->at->data);
 }
@@ -72,7 +74,7 @@ static void *grow_list(void *list, uint32_t count, size_t element_size)
     return realloc(list, capacity * element_size);
 }
 
-/* --- one function an option ---------------------------------------------------------------------- */
+/* --- one function an option ------------------------------------------------------------------- */
 
 static int read_queue(struct reader *reader)
 {
@@ -263,7 +265,7 @@ static int read_keep(struct reader *reader)
     return take_number(reader, "milliseconds", 0, DURATION_MAX_MS, &reader->options->keep_ms);
 }
 
-/* --- the table ------------------------------------------------------------------------------------ */
+/* --- the table -------------------------------------------------------------------------------- */
 
 static const struct submit_option {
     const char *word;

@@ -1,7 +1,8 @@
 /* submit_options.h - the options of SUBMIT and RUN, and where the target's name stands after them.
  *
- * All options of the protocol are parsed and checked here; whoever executes the command refuses those
- * it does not support. Views point into the command's arguments and live as long as they do. */
+ * All options of the protocol are parsed and checked here; whoever executes the command refuses
+ * those it does not support. Views point into the command's arguments and live as long as they
+ * do. */
 #ifndef PROTOCOL_SUBMIT_OPTIONS_H
 #define PROTOCOL_SUBMIT_OPTIONS_H
 
@@ -61,8 +62,8 @@ struct submit_options {
     uint32_t argument_count;
 };
 
-/* Parses `arguments` (without the command's name) and marks the NULL ones. 0 and *ret_options, to be
- * freed; -EINVAL with the message for the client in *reterr; -ENOMEM. */
+/* Parses `arguments` (without the command's name) and marks the NULL ones. 0 and *ret_options, to
+ * be freed; -EINVAL with the message for the client in *reterr; -ENOMEM. */
 AW_MUST_CHECK int submit_options_parse(enum submit_command command, struct argument *arguments,
                                        uint32_t count, struct submit_options *ret_options,
                                        struct aw_error *reterr);

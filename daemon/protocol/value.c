@@ -1,8 +1,8 @@
 /* value.c - writing RESP3 values, and turning stored ones into the version a client speaks.
  *
- * Values are walked flat, token by token, with a small stack of "elements still missing" instead of
- * recursion, so that no input can exhaust a coroutine's stack. The RESP2 form is made by copying the
- * runs that are the same in both versions and rewriting only the tokens that differ. */
+ * Values are walked flat, token by token, with a small stack of "elements still missing" instead
+ * of recursion, so that no input can exhaust a coroutine's stack. The RESP2 form is made by
+ * copying the runs that are the same in both versions and rewriting only the tokens that differ. */
 #include "protocol/value.h"
 
 #include <errno.h>
@@ -17,7 +17,7 @@
 #define DOUBLE_TEXT_SIZE 40
 #define HEADER_SIZE 24 /* type, 20 digits, CR, LF and a NUL */
 
-/* --- writing ------------------------------------------------------------------------------------ */
+/* --- writing ---------------------------------------------------------------------------------- */
 
 static size_t write_decimal(char *end, uint64_t number)
 {
@@ -152,7 +152,7 @@ void value_boolean(struct buffer *out, bool yes)
     buffer_append(out, yes ? "#t\r\n" : "#f\r\n", 4);
 }
 
-/* --- reading ------------------------------------------------------------------------------------ */
+/* --- reading ---------------------------------------------------------------------------------- */
 
 /* One token: a scalar with its content, or the header of an aggregate. */
 struct token {

@@ -1,4 +1,5 @@
-/* test_number.c - strict decimal numbers; and the two other small judges of words: names, guesses. */
+/* test_number.c - strict decimal numbers; and the two other small judges of words: names, guesses.
+ */
 #include "protocol/name.h"
 #include "protocol/number.h"
 #include "protocol/word.h"

@@ -25,7 +25,9 @@ static const struct expectation requests[] = {
      .input_size = 19,
      .count = 2,
      .arguments = {ARGUMENT("\0"), ARGUMENT("\0\n")}},
-    {.input = "*0\r\n*-1\r\n\r\n\n  \r\n*1\r\n$1\r\nx\r\n", .count = 1, .arguments = {ARGUMENT("x")}},
+    {.input = "*0\r\n*-1\r\n\r\n\n  \r\n*1\r\n$1\r\nx\r\n",
+     .count = 1,
+     .arguments = {ARGUMENT("x")}},
     {.input = "PING\r\n", .count = 1, .arguments = {ARGUMENT("PING")}},
     {.input = "PING\n", .count = 1, .arguments = {ARGUMENT("PING")}},
     {.input = "  run \t main\v \"SELECT 'a', \\\"b\\\"\"  \r\n",
@@ -49,10 +51,12 @@ static void assert_request(const struct request_parser *parser, const struct exp
 {
     cr_assert_eq(parser->argument_count, expected->count);
     for (uint32_t i = 0; i < expected->count; i++) {
-        cr_assert_eq(parser->arguments[i].size, expected->arguments[i].size, "%s: %u", expected->input, i);
-        cr_assert_eq(memcmp(parser->arguments[i].data, expected->arguments[i].data,
-                            expected->arguments[i].size), 0, "%s: %u", expected->input, i);
-        cr_assert_not(parser->arguments[i].null);
+        const struct argument *is = &parser->arguments[i];
+        const struct argument *should = &expected->arguments[i];
+        cr_assert_eq(is->size, should->size, "%s: %u", expected->input, i);
+        cr_assert_eq(memcmp(is->data, should->data, should->size), 0, "%s: %u", expected->input,
+                     i);
+        cr_assert_not(is->null);
     }
 }
 
@@ -209,7 +213,8 @@ Test(request_parser, limits_at_and_above)
     assert_accepted("*1\r\n$8\r\n12345678\r\n");
     assert_refused("*1\r\n$9\r\n", "Protocol error: invalid bulk length");
     assert_accepted("*3\r\n$8\r\n12345678\r\n$4\r\n1234\r\n$6\r\n123456\r\n");
-    assert_refused("*3\r\n$8\r\n12345678\r\n$4\r\n1234\r\n$7\r\n", "Protocol error: too big request");
+    assert_refused("*3\r\n$8\r\n12345678\r\n$4\r\n1234\r\n$7\r\n",
+                   "Protocol error: too big request");
     assert_accepted("1234567890 23456\n");
     assert_accepted("1234567890 2345\r\n");
     assert_refused("1234567890 234567\n", "Protocol error: too big inline request");

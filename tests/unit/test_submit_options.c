@@ -217,7 +217,8 @@ Test(submit_options, contradictions)
 
 Test(submit_options, the_target)
 {
-    assert_submit_refused("", "SUBMIT needs a target's name: SUBMIT [option ...] <target> <arg> ...");
+    assert_submit_refused("",
+                          "SUBMIT needs a target's name: SUBMIT [option ...] <target> <arg> ...");
     assert_submit_refused("DELAY 1",
                           "SUBMIT needs a target's name: SUBMIT [option ...] <target> <arg> ...");
     assert_submit_refused("5 main a", "SUBMIT needs an option or a target's name, but '5' does not "
