@@ -115,7 +115,7 @@ void pg_pool_set_up(struct aw_pg_pool *pool)
 
 void pg_pool_set_down(struct aw_pg_pool *pool, const struct aw_error *why)
 {
-    bool news = pool->up;
+    bool news = pool->up || strcmp(pool->down.message, why->message) != 0;
     pool->up = false;
     pool->down = *why;
     finish_waiting(pool, why);

@@ -53,7 +53,8 @@ struct aw_pg_options {
     size_t in_flight_size_max;    /* bytes of statements in flight on one connection, above which
                                      others wait; 0: 1 MiB. A larger statement travels alone */
 
-    /* Called when the pool finds the server gone (with why) and when it is back. May not suspend. */
+    /* Called when the pool finds the server gone, or gone for another reason than before, and when
+     * it is back. May not suspend. */
     void (*changed)(void *context, bool up, const char *reason);
     void *context;
 };
