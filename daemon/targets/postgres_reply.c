@@ -1,0 +1,180 @@
+/* postgres_reply.c - writing results. Long ones are checked against the limit row by row. */
+#include "targets/postgres_reply.h"
+
+#include "protocol/value.h"
+
+#include <errno.h>
+#include <string.h>
+
+/* Oids of pg_type, fixed for ever. */
+enum {
+    TYPE_BOOL = 16,
+    TYPE_INT8 = 20,
+    TYPE_INT2 = 21,
+    TYPE_INT4 = 23,
+    TYPE_OID = 26,
+    TYPE_JSON = 114,
+    TYPE_FLOAT4 = 700,
+    TYPE_FLOAT8 = 701,
+    TYPE_NUMERIC = 1700,
+    TYPE_JSONB = 3802,
+};
+
+static void write_rows(struct buffer *out, const struct aw_pg_results *results, uint32_t statement,
+                       size_t size_max)
+{
+    uint32_t columns = aw_pg_column_count(results, statement);
+    size_t rows = aw_pg_row_count(results, statement);
+    value_array(out, rows + 1);
+    value_array(out, columns);
+    for (uint32_t column = 0; column < columns; column++) {
+        value_bulk_text(out, aw_pg_column_name(results, statement, column));
+    }
+    for (size_t row = 0; row < rows && out->size <= size_max && !out->failed; row++) {
+        value_array(out, columns);
+        for (uint32_t column = 0; column < columns; column++) {
+            struct aw_pg_value value = aw_pg_value_at(results, statement, row, column);
+            if (value.null) {
+                value_null(out);
+            } else {
+                value_bulk(out, value.data, value.size);
+            }
+        }
+    }
+}
+
+/* The length of a well-formed UTF-8 sequence, 0 if it is none: a database in SQL_ASCII checks nothing. */
+static size_t utf8_length(const unsigned char *text, size_t left)
+{
+    size_t length = text[0] < 0x80 ? 1 : text[0] >= 0xc2 && text[0] < 0xe0 ? 2
+                    : (text[0] & 0xf0) == 0xe0                                ? 3
+                    : text[0] >= 0xf0 && text[0] < 0xf5                       ? 4
+                                                                              : 0;
+    if (length == 0 || length > left) {
+        return 0;
+    }
+    for (size_t i = 1; i < length; i++) {
+        if ((text[i] & 0xc0) != 0x80) {
+            return 0;
+        }
+    }
+    bool overlong = (text[0] == 0xe0 && text[1] < 0xa0) || (text[0] == 0xf0 && text[1] < 0x90);
+    bool surrogate = text[0] == 0xed && text[1] >= 0xa0;
+    bool too_large = text[0] == 0xf4 && text[1] >= 0x90;
+    return overlong || surrogate || too_large ? 0 : length;
+}
+
+static void json_string(struct buffer *out, const char *data, size_t size)
+{
+    const unsigned char *text = (const unsigned char *)data;
+    buffer_append(out, "\"", 1);
+    for (size_t at = 0; at < size;) {
+        size_t run = at;
+        size_t length = 0;
+        while (run < size && text[run] >= 0x20 && text[run] != '"' && text[run] != '\\' &&
+               (length = utf8_length(text + run, size - run)) > 0) {
+            run += length;
+        }
+        buffer_append(out, data + at, run - at);
+        at = run;
+        if (at == size) {
+            break;
+        }
+        if (text[at] == '"' || text[at] == '\\') {
+            buffer_printf(out, "\\%c", text[at]);
+        } else if (text[at] < 0x20) {
+            buffer_printf(out, "\\u%04x", text[at]);
+        } else {
+            buffer_append_text(out, "\xef\xbf\xbd"); /* U+FFFD in place of the broken byte */
+        }
+        at++;
+    }
+    buffer_append(out, "\"", 1);
+}
+
+static bool is_finite_number(struct aw_pg_value value)
+{
+    size_t first = value.size > 0 && value.data[0] == '-' ? 1 : 0;
+    return value.size > first && value.data[first] >= '0' && value.data[first] <= '9';
+}
+
+static void json_value(struct buffer *out, struct aw_pg_value value, uint32_t type)
+{
+    if (value.null) {
+        buffer_append(out, "null", 4);
+        return;
+    }
+    switch (type) {
+    case TYPE_BOOL:
+        buffer_append_text(out, value.data[0] == 't' ? "true" : "false");
+        return;
+    case TYPE_JSON:
+    case TYPE_JSONB:
+        buffer_append(out, value.data, value.size);
+        return;
+    case TYPE_INT2:
+    case TYPE_INT4:
+    case TYPE_INT8:
+    case TYPE_OID:
+    case TYPE_FLOAT4:
+    case TYPE_FLOAT8:
+    case TYPE_NUMERIC:
+        if (is_finite_number(value)) {
+            buffer_append(out, value.data, value.size);
+            return;
+        }
+        break;
+    default:
+        break;
+    }
+    json_string(out, value.data, value.size);
+}
+
+static void write_json(struct buffer *out, const struct aw_pg_results *results, uint32_t statement,
+                       size_t size_max)
+{
+    struct buffer text = {0};
+    uint32_t columns = aw_pg_column_count(results, statement);
+    size_t rows = aw_pg_row_count(results, statement);
+    buffer_append(&text, "[", 1);
+    for (size_t row = 0; row < rows && text.size <= size_max && !text.failed; row++) {
+        buffer_append_text(&text, row > 0 ? ",{" : "{");
+        for (uint32_t column = 0; column < columns; column++) {
+            const char *name = aw_pg_column_name(results, statement, column);
+            if (column > 0) {
+                buffer_append(&text, ",", 1);
+            }
+            json_string(&text, name, strlen(name));
+            buffer_append(&text, ":", 1);
+            json_value(&text, aw_pg_value_at(results, statement, row, column),
+                       aw_pg_column_type(results, statement, column));
+        }
+        buffer_append(&text, "}", 1);
+    }
+    buffer_append(&text, "]", 1);
+    value_bulk(out, text.data, text.size);
+    out->failed = out->failed || text.failed;
+    buffer_free(&text);
+}
+
+int postgres_reply(struct buffer *out, const struct aw_pg_results *results, bool several,
+                   enum result_format format, size_t size_max)
+{
+    uint32_t count = aw_pg_result_count(results);
+    if (several) {
+        value_array(out, count);
+    }
+    for (uint32_t i = 0; i < count && out->size <= size_max && !out->failed; i++) {
+        if (!aw_pg_has_rows(results, i)) {
+            value_simple(out, aw_pg_tag(results, i));
+        } else if (format == FORMAT_JSON) {
+            write_json(out, results, i, size_max);
+        } else {
+            write_rows(out, results, i, size_max);
+        }
+    }
+    if (out->failed) {
+        return -ENOMEM;
+    }
+    return out->size > size_max ? -EFBIG : 0;
+}

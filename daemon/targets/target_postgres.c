@@ -1,0 +1,197 @@
+/* target_postgres.c - jobs that are SQL for a PostgreSQL database.
+ *
+ * The work is the client library's (await/pg.h); here its results become outcomes. The rule: what is known
+ * to have been rolled back may be tried again or is dead, what never ran costs nothing, and only a
+ * connection lost while the statement ran is INTERRUPTED. */
+#include "targets/target.h"
+
+#include "targets/postgres_job.h"
+#include "targets/postgres_reply.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct postgres_state {
+    struct aw_pg_pool *pool;
+};
+
+static int postgres_check(struct target *target, const struct argument *arguments, uint32_t count,
+                          struct aw_error *reterr)
+{
+    (void)target;
+    struct postgres_job job;
+    int status = postgres_job_parse(&job, arguments, count, reterr);
+    if (status == 0) {
+        postgres_job_free(&job);
+    }
+    return status;
+}
+
+static void pool_changed(void *context, bool up, const char *reason)
+{
+    struct target *target = context;
+    if (up) {
+        target_set_up(target);
+    } else {
+        target_set_down(target, reason);
+    }
+}
+
+static int postgres_start(struct target *target, struct aw_error *reterr)
+{
+    struct postgres_state *state = calloc(1, sizeof *state);
+    if (state == NULL) {
+        return aw_error_set(reterr, -ENOMEM, "target %s: out of memory", target->settings.name);
+    }
+    const struct aw_pg_options options = {
+        .uri = target->settings.uri,
+        .password = target->settings.password,
+        .application_name = "awaitd",
+        .connections = target->settings.connections,
+        .pipeline = target->settings.pipeline,
+        .connect_timeout_ms = target->settings.connect_timeout_ms,
+        .changed = pool_changed,
+        .context = target,
+    };
+    struct aw_error error = {0};
+    int status = aw_pg_pool_create(&state->pool, &options, &error);
+    if (status < 0) {
+        free(state);
+        return aw_error_set(reterr, status, "target %s: %s", target->settings.name, error.message);
+    }
+    target->state = state;
+    return 0;
+}
+
+static void postgres_stop(struct target *target)
+{
+    struct postgres_state *state = target->state;
+    if (state != NULL) {
+        aw_pg_pool_free(state->pool);
+        free(state);
+        target->state = NULL;
+    }
+}
+
+static bool in_class(const char *code, const char *prefix)
+{
+    return strncmp(code, prefix, strlen(prefix)) == 0;
+}
+
+/* What the server's own error means for the job. The transaction was rolled back, unless the statement
+ * (CALL, DO) may have committed a part before its session was ended: that is for the queue to judge. */
+static enum outcome_kind judge_sqlstate(const char *code, bool atomic)
+{
+    /* Sessions ended or refused: restart, crash, start-up, too many connections. */
+    if (in_class(code, "57P") || in_class(code, "53300")) {
+        return atomic ? OUTCOME_UNAVAILABLE : OUTCOME_INTERRUPTED;
+    }
+    if (in_class(code, "40003")) { /* statement completion unknown */
+        return OUTCOME_INTERRUPTED;
+    }
+    /* 08P01 is a wrong number of parameters. 25006: a standby, perhaps for the moment only. */
+    static const char *const may_pass[] = {"40", "53", "57", "58", "08", "55P03", "25006"};
+    for (size_t i = 0; i < sizeof may_pass / sizeof may_pass[0]; i++) {
+        if (in_class(code, may_pass[i]) && !in_class(code, "08P01")) {
+            return OUTCOME_RETRY;
+        }
+    }
+    return OUTCOME_DEAD;
+}
+
+static void set_failure(struct outcome *outcome, int status, const struct aw_error *error, bool atomic)
+{
+    enum outcome_kind kind = OUTCOME_DEAD;
+    const char *code = error->code;
+    switch (status) {
+    case -EREMOTEIO:
+        kind = judge_sqlstate(code, atomic);
+        break;
+    case -ENOTCONN:
+        kind = OUTCOME_UNAVAILABLE;
+        break;
+    case -ENOBUFS:
+        kind = OUTCOME_UNAVAILABLE;
+        code = "BUSY";
+        break;
+    case -ERESTART: /* a lone CALL or DO hit by a neighbour's cancellation: parts may have lasted */
+    case -ECONNRESET:
+    case -ECONNABORTED:
+        kind = OUTCOME_INTERRUPTED;
+        break;
+    case -ETIME:
+    case -ECANCELED:
+        kind = OUTCOME_STOPPED;
+        break;
+    case -EFBIG:
+        code = "RESULTTOOBIG";
+        break;
+    case -EINVAL:
+        code = "BADARGUMENT";
+        break;
+    case -ENOMEM:
+        code = "NOMEMORY"; /* dead, not retried: it may have been done */
+        break;
+    default:
+        code = aw_error_name(status);
+        break;
+    }
+    outcome_set(outcome, kind, code, "%s", error->message);
+}
+
+static void set_result(struct outcome *outcome, const struct execution *execution,
+                       const struct aw_pg_results *results, bool several)
+{
+    struct buffer value = {0};
+    int status = postgres_reply(&value, results, several, execution->format,
+                                execution->result_size_max);
+    if (status < 0) {
+        buffer_free(&value);
+        outcome_set(outcome, OUTCOME_DEAD, status == -EFBIG ? "RESULTTOOBIG" : "NOMEMORY",
+                    status == -EFBIG ? "the result is larger than %zu bytes; the statement itself was done"
+                                     : "no memory for the result (limit %zu bytes); the statement itself "
+                                       "was done",
+                    execution->result_size_max);
+        return;
+    }
+    outcome_set(outcome, OUTCOME_DONE, "", "%s", "");
+    outcome->result = value;
+}
+
+static void postgres_execute(struct target *target, const struct execution *execution,
+                             struct outcome *ret_outcome)
+{
+    struct postgres_state *state = target->state;
+    struct postgres_job job;
+    struct aw_error error = {0};
+    struct aw_pg_results *results = NULL;
+    int status = postgres_job_parse(&job, execution->arguments, execution->argument_count, &error);
+    if (status < 0) {
+        set_failure(ret_outcome, status, &error, true);
+        return;
+    }
+    const struct aw_pg_run run = {
+        .statements = job.statements,
+        .statement_count = job.statement_count,
+        .explicit_transaction = job.explicit_transaction,
+        .replayable = job.atomic,
+        .result_size_max = execution->result_size_max,
+    };
+    status = aw_pg_run(state->pool, &run, &results, &error);
+    if (status < 0) {
+        set_failure(ret_outcome, status, &error, job.atomic);
+    } else {
+        set_result(ret_outcome, execution, results, job.several);
+    }
+    aw_pg_results_free(results);
+    postgres_job_free(&job);
+}
+
+const struct target_type target_type_postgres = {
+    .name = "postgres",
+    .check = postgres_check,
+    .start = postgres_start,
+    .execute = postgres_execute,
+    .stop = postgres_stop,
+};

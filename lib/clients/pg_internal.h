@@ -1,0 +1,171 @@
+/* pg_internal.h - the parts of the PostgreSQL client to each other.
+ *
+ *   pg_run.c         a task's run: submit, wait, stop when interrupted, decide what is known
+ *   pg_pool.c        who gets which connection; up and down
+ *   pg_connection.c  one connection's life: its task, its writer, its end
+ *   pg_connect.c     opening one, with names resolved off the loop
+ *   pg_request.c     what is sent for a request
+ *   pg_receive.c     what comes back, matched to the request at the head
+ *   pg_cancel.c      stopping the request at the head, on the server
+ *
+ * Who owns what: a request belongs to the task that runs it until that task abandons it; from then on to
+ * its connection, which frees it when its turn has come. A connection belongs to its own task, which runs in
+ * the pool's group; everybody else only asks it to end (pg_connection_drop). */
+#ifndef CLIENTS_PG_INTERNAL_H
+#define CLIENTS_PG_INTERNAL_H
+
+#include "clients/pg_result.h"
+#include "clients/pg_statement_cache.h"
+
+#include <await.h>
+#include <await/pg.h>
+#include <libpq-fe.h>
+#include <sys/queue.h>
+
+/* How long a head may have run before nothing is sent behind it any more. */
+#define PG_SLOW_NS (20 * AW_NS_PER_MS)
+/* How long an interrupted run waits for the server to stop it. */
+#define PG_STOP_WAIT_MS 5000u
+#define PG_BACKOFF_MIN_MS 100u
+#define PG_BACKOFF_MAX_MS 5000u
+
+enum pg_step_kind {
+    PG_STEP_DEALLOCATE,
+    PG_STEP_PREPARE,
+    PG_STEP_EXECUTE,
+    PG_STEP_BEGIN,
+    PG_STEP_COMMIT,
+};
+
+struct pg_step { /* one thing sent, in the order its results come back */
+    enum pg_step_kind kind;
+    uint32_t statement;
+    uint64_t name; /* the prepared statement of it, 0 if none */
+};
+
+enum pg_request_state {
+    PG_REQUEST_WAITING,  /* in the pool's queue, nothing sent: can be taken back */
+    PG_REQUEST_SENT,     /* in a connection's queue */
+    PG_REQUEST_FINISHED, /* in no queue; `number` holds how it ended */
+};
+
+/* How a request ended, besides what aw_pg_run returns: the first two are repeated inside. */
+#define PG_NOT_EXECUTED (-EAGAIN) /* sent, but the server ended the session before its turn */
+#define PG_STALE_PLAN (-ESTALE)   /* a prepared statement did not fit any more: rolled back */
+
+struct pg_request {
+    TAILQ_ENTRY(pg_request) link;
+    enum pg_request_state state;
+    const struct aw_pg_run *run; /* the caller's; not looked at once sent */
+    uint32_t statement_count;
+    size_t size_bytes;
+    size_t size_max; /* of the result */
+    bool explicit_transaction;
+    bool uncached;
+    struct pg_connection *connection; /* while sent */
+    uint64_t sent_ns;
+
+    struct pg_step *steps;
+    uint32_t step_count;
+    uint32_t step_capacity;
+    uint32_t step;          /* the one whose result comes next */
+    bool in_guard;          /* the ROLLBACK behind an explicit transaction is answering */
+    bool interrupted;       /* the caller was: stop it when it is its turn */
+    bool over_limit;        /* the result grew too large or memory ran out: `number` says which */
+    bool abandoned;         /* the caller has left: its connection frees it */
+    bool session_ended;     /* the server's FATAL answered one of its statements: rolled back */
+    bool stale_plan;
+    bool commit_sent;       /* the Sync or COMMIT may be on its way; before, nothing can have lasted */
+
+    struct aw_pg_results *results;
+    int number;
+    struct aw_error error; /* the first the server gave; number 0: none */
+    struct aw_event finished;
+};
+
+TAILQ_HEAD(pg_request_queue, pg_request);
+
+enum pg_connection_state {
+    PG_CONNECTION_OPENING,
+    PG_CONNECTION_OPEN,
+    PG_CONNECTION_CLOSED, /* lost, or waiting for the next try */
+};
+
+struct pg_connection {
+    TAILQ_ENTRY(pg_connection) link;
+    struct aw_pg_pool *pool;
+    PGconn *handle;
+    enum pg_connection_state state;
+    struct pg_request_queue in_flight; /* the first one is the head: the one the server works on */
+    uint32_t in_flight_count;
+    size_t in_flight_size;
+    uint32_t depth; /* how many may be in flight now: doubles with quick heads, 1 after a slow one */
+    uint64_t head_since_ns;
+    uint64_t opened_ns;
+    uint64_t idle_since_ns;
+    uint64_t cancel_ended_ns; /* 0: never cancelled anything */
+    struct pg_cancel *cancel; /* under way: nothing new is sent meanwhile */
+    struct aw_event flush_wanted;
+    struct aw_scope serving;  /* valid while is_serving */
+    bool is_serving;
+    bool broken;              /* to be closed at once; `lost` says why */
+    bool retiring;            /* to be closed when nothing is in flight */
+    bool session_ended;       /* the server said FATAL: what was behind the head did not run */
+    struct aw_error lost;
+    struct pg_statement_cache cache;
+};
+
+TAILQ_HEAD(pg_connection_list, pg_connection);
+
+struct aw_pg_pool {
+    struct aw_pg_options options; /* with the defaults filled in; strings are copies */
+    PQconninfoOption *settings;   /* the uri, parsed */
+    struct aw_group group;
+    struct pg_connection_list connections;
+    uint32_t connection_count; /* of all states */
+    uint32_t opening_count;
+    uint32_t open_count;
+    struct pg_request_queue waiting;
+    uint32_t waiting_count;
+    uint64_t open_after_ns; /* no additional connection before, since the last try failed */
+    uint32_t failures;
+    bool up;
+    bool closing;
+    struct aw_error down; /* why it is not up */
+};
+
+/* pg_pool.c */
+int pg_pool_submit(struct aw_pg_pool *pool, struct pg_request *request, struct aw_error *reterr);
+void pg_pool_withdraw(struct aw_pg_pool *pool, struct pg_request *request);
+void pg_pool_dispatch(struct aw_pg_pool *pool);
+void pg_pool_set_up(struct aw_pg_pool *pool);
+void pg_pool_set_down(struct aw_pg_pool *pool, const struct aw_error *why);
+
+/* pg_connection.c */
+AW_MUST_CHECK int pg_connection_start(struct aw_pg_pool *pool);
+void pg_connection_drop(struct pg_connection *connection, const char *format, ...)
+    AW_PRINTF(2, 3);
+void pg_connection_send(struct pg_connection *connection, struct pg_request *request);
+
+/* pg_connect.c */
+AW_MUST_CHECK int pg_settings_parse(struct aw_pg_pool *pool, struct aw_error *reterr);
+AW_MUST_CHECK AW_SUSPENDS int pg_connect(struct aw_pg_pool *pool, PGconn **ret_handle,
+                                         struct aw_error *reterr);
+
+/* pg_request.c */
+AW_MUST_CHECK int pg_request_new(struct pg_request **ret_request, const struct aw_pg_run *run,
+                                 bool uncached);
+void pg_request_free(struct pg_request *request);
+AW_MUST_CHECK bool pg_request_send(struct pg_request *request, struct pg_connection *connection);
+/* Ends it: wakes the caller, or frees it when that has left. It must be in no queue. */
+void pg_request_finish(struct pg_request *request, int number);
+
+/* pg_receive.c */
+AW_SUSPENDS void pg_receive(struct pg_connection *connection);
+
+/* pg_cancel.c */
+void pg_cancel_head(struct pg_connection *connection);
+void pg_cancel_connection_gone(struct pg_connection *connection);
+void pg_cancel_head_changed(struct pg_connection *connection);
+
+#endif

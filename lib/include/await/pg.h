@@ -1,0 +1,142 @@
+/* pg.h - PostgreSQL: a pool of pipelined connections that many tasks share.
+ *
+ *     struct aw_pg_options options = {.uri = "postgresql://app@db.example/app"};
+ *     aw_pg_pool_create(&pool, &options, &error);
+ *     aw_pg_query(pool, "SELECT $1::int + 1", 1, &(struct aw_pg_value){"41", 2, false},
+ *                 &results, &error);
+ *
+ * Statements of different tasks travel on the same connection, each in a transaction of its own. What
+ * would leak from one task to the next (open transactions, SET, LISTEN, PREPARE ...) is refused before it is sent
+ * (aw_pg_refusal). Two things nobody can see from outside stay the caller's business: session state
+ * changed inside functions (set_config(..., false), session advisory locks, temporary tables).
+ *
+ * A run is known to have succeeded only when the server has confirmed the end of its transaction.
+ *
+ * What a run returns, and what is then known about its effect:
+ *   0              done
+ *   -EREMOTEIO     the server refused or aborted it (error.code is the SQLSTATE): rolled back
+ *   -ENOTCONN      no connection could be had: not executed
+ *   -ENOBUFS       more than waiting_max runs wait already: not executed
+ *   -EINVAL        the arguments cannot be sent: not executed
+ *   -ETIME, -ECANCELED  the caller was interrupted: not executed, or cancelled on the server and rolled
+ *                  back there. A run that had succeeded before the cancel reached it gives 0 instead.
+ *   -EFBIG         the result is larger than result_size_max: cancelled on the server, or, when it had
+ *                  ended first, done (the message says which)
+ *   -ERESTART      hit by the cancellation of another run on the same connection: rolled back; run it
+ *                  again (only when not `replayable`, else that is done inside)
+ *   -ECONNRESET    the connection was lost meanwhile: unknown
+ *   -ECONNABORTED  the caller was interrupted and the server did not stop it in time: unknown
+ *   -ENOMEM        out of memory: not executed, or cancelled as with -EFBIG
+ * "Rolled back" has one exception: CALL and DO can commit parts of their work by themselves.
+ *
+ * Link with libpq to use this header. */
+#ifndef AWAIT_PG_H
+#define AWAIT_PG_H
+
+#include <await/base.h>
+#include <await/error.h>
+
+struct aw_pg_pool;
+struct aw_pg_results;
+
+struct aw_pg_options {
+    const char *uri;              /* a libpq connection URI or keyword string; `service` is refused */
+    const char *password;         /* NULL: from the uri, the passfile, or none. Never in messages */
+    const char *application_name; /* NULL: "libawait" */
+    uint32_t connections;         /* the most that are open at once; 0: 8 */
+    uint32_t pipeline;            /* the most runs in flight on one connection; 0: 16 */
+    uint32_t waiting_max;         /* the most runs that wait for a connection; 0: 65,536 */
+    uint32_t connect_timeout_ms;  /* 0: 5,000 */
+    uint32_t idle_timeout_ms;     /* surplus connections close after it; 0: 300,000 */
+    uint32_t cached_statements;   /* prepared statements kept a connection; 0: 100 */
+    bool no_statement_cache;      /* for poolers that move sessions between transactions */
+    size_t in_flight_size_max;    /* bytes of statements in flight on one connection, above which
+                                     others wait; 0: 1 MiB. A larger statement travels alone */
+
+    /* Called when the pool finds the server gone, or gone for another reason than before, and when
+     * it is back. May not suspend. */
+    void (*changed)(void *context, bool up, const char *reason);
+    void *context;
+};
+
+/* Makes a pool and starts connecting without waiting for it: an absent server is normal, the pool
+ * tries again by itself (100 ms to 5 s apart, with jitter). -EINVAL: the uri is wrong. Strings are
+ * copied. */
+AW_API AW_MUST_CHECK int aw_pg_pool_create(struct aw_pg_pool **ret_pool,
+                                           const struct aw_pg_options *options,
+                                           struct aw_error *reterr);
+
+/* Closes the connections and frees the pool; no run may be in progress. NULL is allowed. */
+AW_API AW_SUSPENDS void aw_pg_pool_free(struct aw_pg_pool *pool);
+
+/* Whether a connection works, as far as is known. */
+AW_API bool aw_pg_pool_is_up(const struct aw_pg_pool *pool);
+
+/* Text in UTF-8 as psql would show it, in both directions. Parameters need no terminating NUL and may
+ * hold none; values of results are followed by one. */
+struct aw_pg_value {
+    const char *data;
+    size_t size;
+    bool null;
+};
+
+struct aw_pg_statement {
+    const char *sql; /* one statement, parameters as $1, $2 ... */
+    size_t sql_size;
+    const struct aw_pg_value *parameters;
+    uint32_t parameter_count; /* at most 65,535 */
+};
+
+struct aw_pg_run {
+    const struct aw_pg_statement *statements; /* all run in one transaction */
+    uint32_t statement_count;                 /* 1 ... 10,000 */
+    bool explicit_transaction; /* between BEGIN and COMMIT, so that CALL and DO cannot commit parts */
+    bool replayable;           /* may be sent again when it is known to have been rolled back */
+    size_t result_size_max;    /* bytes; 0: 64 MiB; at most 1 GiB */
+};
+
+/* Runs the statements and, unless ret_results is NULL, gives their results, which the caller frees.
+ * Everything `run` points at must stay until the call returns. When the caller is interrupted the
+ * call still waits, at most about ten seconds, until the server has stopped. */
+AW_API AW_MUST_CHECK AW_SUSPENDS int aw_pg_run(struct aw_pg_pool *pool, const struct aw_pg_run *run,
+                                               struct aw_pg_results **ret_results,
+                                               struct aw_error *reterr);
+
+/* One statement; `sql` ends with a NUL. */
+AW_API AW_MUST_CHECK AW_SUSPENDS int aw_pg_query(struct aw_pg_pool *pool, const char *sql,
+                                                 uint32_t parameter_count,
+                                                 const struct aw_pg_value *parameters,
+                                                 struct aw_pg_results **ret_results,
+                                                 struct aw_error *reterr);
+
+/* --- results: one for each statement, counted from 0 --------------------------------------------- */
+AW_API void aw_pg_results_free(struct aw_pg_results *results);
+AW_API uint32_t aw_pg_result_count(const struct aw_pg_results *results);
+/* The command tag, such as "INSERT 0 1". */
+AW_API const char *aw_pg_tag(const struct aw_pg_results *results, uint32_t statement);
+/* Whether the statement returns rows (there may be none of them). */
+AW_API bool aw_pg_has_rows(const struct aw_pg_results *results, uint32_t statement);
+AW_API uint32_t aw_pg_column_count(const struct aw_pg_results *results, uint32_t statement);
+AW_API const char *aw_pg_column_name(const struct aw_pg_results *results, uint32_t statement,
+                                     uint32_t column);
+/* The type's oid, as in pg_type. */
+AW_API uint32_t aw_pg_column_type(const struct aw_pg_results *results, uint32_t statement,
+                                  uint32_t column);
+AW_API size_t aw_pg_row_count(const struct aw_pg_results *results, uint32_t statement);
+AW_API struct aw_pg_value aw_pg_value_at(const struct aw_pg_results *results, uint32_t statement,
+                                         size_t row, uint32_t column);
+
+/* --- statements ------------------------------------------------------------------------------------ */
+#define AW_PG_WORD_SIZE 24
+
+/* The first keyword in capitals ("SELECT", "" if there is none), comments and empty statements skipped. */
+AW_API void aw_pg_first_word(const char *sql, size_t size, char ret_word[AW_PG_WORD_SIZE]);
+
+/* Why a statement may not run on a shared connection and what to do instead, or NULL when it may. */
+AW_API const char *aw_pg_refusal(const char *sql, size_t size);
+
+/* Whether it reads or changes rows and nothing else (SELECT, INSERT, WITH ...): such a statement cannot
+ * commit by itself, so it needs no explicit transaction and is replayable. */
+AW_API bool aw_pg_is_plain(const char *sql, size_t size);
+
+#endif
