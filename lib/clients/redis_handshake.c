@@ -113,6 +113,10 @@ static int take_step(int fd, const struct redis_endpoint *endpoint, struct redis
 {
     struct aw_redis_reply *reply = NULL;
     int result = exchange(fd, parser, step->count, step->words, &reply);
+    if (result == -EPROTO)
+        return aw_error_set(reterr, result, "%s answered %s with what is not RESP (%s); is it a "
+                            "Redis server?", endpoint->label, step->what,
+                            parser->problem ? parser->problem : "more than one reply");
     if (result < 0)
         return aw_error_set(reterr, result, "no answer from %s to %s: %s", endpoint->label,
                             step->what, aw_error_text(result));
