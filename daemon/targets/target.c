@@ -1,4 +1,5 @@
-/* target.c - what all types of target share: being up or down, and filling outcomes; see target.h. */
+/* target.c - what all types of target share: being up or down, and filling outcomes; see target.h.
+ * */
 #include "targets/target.h"
 
 #include <stdarg.h>

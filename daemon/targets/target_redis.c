@@ -1,7 +1,8 @@
-/* target_redis.c - a Redis server as a target: the arguments are the command, the reply is the result.
+/* target_redis.c - a Redis server as a target: the arguments are the command, the reply is the
+ * result.
  *
- * Of the configured `connections`, half (rounded up) are shared by all ordinary commands and the rest,
- * at least one, are lent to blocking ones (BLPOP ...). */
+ * Of the configured `connections`, half (rounded up) are shared by all ordinary commands and the
+ * rest, at least one, are lent to blocking ones (BLPOP ...). */
 #include "protocol/value.h"
 #include "targets/target.h"
 
@@ -15,7 +16,7 @@ struct redis_target {
     struct aw_redis_pool *pool;
 };
 
-/* --- arguments ----------------------------------------------------------------------------------- */
+/* --- arguments -------------------------------------------------------------------------------- */
 
 struct words {
     const char **data;
@@ -61,7 +62,7 @@ static int redis_check(struct target *target, const struct argument *arguments, 
     return result == -EOPNOTSUPP ? -EINVAL : result;
 }
 
-/* --- replies --------------------------------------------------------------------------------------- */
+/* --- replies ---------------------------------------------------------------------------------- */
 
 /* Writes an error inside an array: its first word, then the rest. */
 static void write_nested_error(struct buffer *out, const char *text)
@@ -123,7 +124,7 @@ static void succeed(const struct execution *execution, const struct aw_redis_rep
     buffer_free(&result);
 }
 
-/* --- failures --------------------------------------------------------------------------------------- */
+/* --- failures --------------------------------------------------------------------------------- */
 
 static bool is_one_of(const char *word, const char *const words[])
 {
@@ -184,7 +185,7 @@ static void fail(struct redis_target *state, int result, const struct aw_error *
     }
 }
 
-/* --- the type ---------------------------------------------------------------------------------------- */
+/* --- the type --------------------------------------------------------------------------------- */
 
 static void pool_changed(void *context, bool up, const char *reason)
 {
@@ -233,8 +234,8 @@ static void redis_execute(struct target *target, const struct execution *executi
         outcome_set(ret_outcome, OUTCOME_RETRY, "NOMEMORY", "no memory to send the command");
         return;
     }
-    /* The same value may be shorter as RESP3 than on Redis' wire (nulls): the exact limit is checked
-     * on what is stored. */
+    /* The same value may be shorter as RESP3 than on Redis' wire (nulls): the exact limit is
+     * checked on what is stored. */
     size_t wire_max = execution->result_size_max <= SIZE_MAX / 2 ? execution->result_size_max * 2
                                                                  : SIZE_MAX;
     struct aw_redis_reply *reply = NULL;

@@ -1,9 +1,9 @@
 /* redis_command.h - one command on its way, and the lists it stands in.
  *
- * waiting in the pool -> queued on a connection -> sent -> answered. Until it is sent the command only
- * points at its caller's arguments: the caller, which is suspended, can still take it back. Once sent it
- * belongs to the connection too, which owes it a reply: a caller that leaves marks it abandoned, and the
- * connection frees it when its reply has passed. */
+ * waiting in the pool -> queued on a connection -> sent -> answered. Until it is sent the command
+ * only points at its caller's arguments: the caller, which is suspended, can still take it back.
+ * Once sent it belongs to the connection too, which owes it a reply: a caller that leaves marks it
+ * abandoned, and the connection frees it when its reply has passed. */
 #ifndef CLIENTS_REDIS_COMMAND_H
 #define CLIENTS_REDIS_COMMAND_H
 
@@ -51,8 +51,9 @@ void redis_list_remove(struct redis_command *command);
 /* Takes out the first, NULL if there is none. */
 struct redis_command *redis_list_take(struct redis_command_list *list);
 
-/* Ends a command that stands in no list any more: wakes its caller, or frees it (and `reply`) if that
- * has left. `result` 0 hands over `reply`; with another the text goes to the caller's error. */
+/* Ends a command that stands in no list any more: wakes its caller, or frees it (and `reply`) if
+ * that has left. `result` 0 hands over `reply`; with another the text goes to the caller's error.
+ * */
 void redis_command_answer(struct redis_command *command, int result, const char *code,
                           const char *text, struct aw_redis_reply *reply);
 

@@ -1,7 +1,7 @@
 /* redis_connection.c - see redis_connection.h.
  *
- * The connection's task is the reader; the writer is its child. Whoever notices the end first says why
- * (redis_connection_break) and cancels the reader's scope; the reader then cleans up alone. */
+ * The connection's task is the reader; the writer is its child. Whoever notices the end first says
+ * why (redis_connection_break) and cancels the reader's scope; the reader then cleans up alone. */
 #include "clients/redis_connection.h"
 
 #include "clients/redis_handshake.h"
@@ -58,10 +58,11 @@ void redis_connection_retire(struct redis_connection *connection)
     if (connection->state != REDIS_CONNECTION_READY || connection->retiring) return;
     connection->retiring = true;
     give_back(connection);
+    redis_pool_rebalance(connection->pool, connection->lane);
     if (!connection->in_flight.first) redis_connection_break(connection, -ESHUTDOWN, "retired");
 }
 
-/* --- writer ------------------------------------------------------------------------------------- */
+/* --- writer ----------------------------------------------------------------------------------- */
 
 static int reserve_output(struct redis_connection *connection, size_t more)
 {
@@ -154,7 +155,7 @@ static int write_commands(void *argument)
     return result;
 }
 
-/* --- reader ------------------------------------------------------------------------------------- */
+/* --- reader ----------------------------------------------------------------------------------- */
 
 /* What an error reply says about the server, beside what it says to the caller. */
 static void heed_error(struct redis_connection *connection, const char *word, const char *text)
@@ -328,7 +329,7 @@ static void read_replies(struct redis_connection *connection)
     }
 }
 
-/* --- life ---------------------------------------------------------------------------------------- */
+/* --- life ------------------------------------------------------------------------------------- */
 
 static int open_connection(struct redis_connection *connection, struct aw_error *reterr)
 {
@@ -348,7 +349,8 @@ static void settle(struct redis_connection *connection)
 {
     char text[AW_ERROR_MESSAGE_SIZE + sizeof connection->broken_reason];
     snprintf(text, sizeof text, "the connection to %s was lost while the command ran: %s",
-             connection->pool->endpoint.label, connection->broken_reason);
+             connection->pool->endpoint.label,
+             connection->pool->closing ? "the pool was closed" : connection->broken_reason);
     struct redis_command *command;
     while ((command = connection->in_flight.last) &&
            command->end_position > connection->sent_position) {

@@ -1,10 +1,10 @@
-/* redis_connection.h - one connection to Redis: a writer that sends all queued commands in one go, a
- * reader that hands replies out in order.
+/* redis_connection.h - one connection to Redis: a writer that sends all queued commands in one go,
+ * a reader that hands replies out in order.
  *
  *   CLOSED -> OPENING (connect, AUTH, SELECT, PING) -> READY -> CLOSING -> CLOSED
  *
- * A READY connection that is `retiring` takes no more commands and closes when the last reply is there.
- * The slot (its memory) belongs to the pool for the pool's whole life. */
+ * A READY connection that is `retiring` takes no more commands and closes when the last reply is
+ * there. The slot (its memory) belongs to the pool for the pool's whole life. */
 #ifndef CLIENTS_REDIS_CONNECTION_H
 #define CLIENTS_REDIS_CONNECTION_H
 

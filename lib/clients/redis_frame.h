@@ -1,10 +1,11 @@
 /* redis_frame.h - where a RESP2 reply ends, and whether it keeps to its limits, told from its bytes
  * before hiredis' reader sees them.
  *
- * hiredis 0.14 believes every declared length and waits, or allocates, for it; it does not look at the
- * line break after a bulk string, and knows no limit of size. This scanner allocates nothing. A reply
- * above a limit (`over` is set) can still be followed to its end, so that the connection and the
- * commands behind it survive; one that is malformed, or declares more than REDIS_FRAME_SIZE_MAX, cannot. */
+ * hiredis 0.14 believes every declared length and waits, or allocates, for it; it does not look at
+ * the line break after a bulk string, and knows no limit of size. This scanner allocates nothing. A
+ * reply above a limit (`over` is set) can still be followed to its end, so that the connection and
+ * the commands behind it survive; one that is malformed, or declares more than
+ * REDIS_FRAME_SIZE_MAX, cannot. */
 #ifndef CLIENTS_REDIS_FRAME_H
 #define CLIENTS_REDIS_FRAME_H
 

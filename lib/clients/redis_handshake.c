@@ -1,5 +1,5 @@
-/* redis_handshake.c - see redis_handshake.h. One step after the other: a server that refuses AUTH must
- * not be asked anything else. */
+/* redis_handshake.c - see redis_handshake.h. One step after the other: a server that refuses AUTH
+ * must not be asked anything else. */
 #include "clients/redis_handshake.h"
 
 #include "ring/system.h"
@@ -18,7 +18,8 @@
 #define KEEPALIVE_IDLE_S 30
 #define KEEPALIVE_INTERVAL_S 10
 #define KEEPALIVE_PROBES 3
-#define UNACKNOWLEDGED_MAX_MS 30000 /* sent bytes the peer's kernel does not confirm for so long: dead */
+#define UNACKNOWLEDGED_MAX_MS 30000 /* sent bytes the peer's kernel does not confirm for so long:
+                                       dead */
 
 void redis_error_word(const struct aw_redis_reply *reply, char code[AW_ERROR_CODE_SIZE])
 {
@@ -55,8 +56,8 @@ static int connect_to(const struct redis_endpoint *endpoint, struct aw_error *re
     int fd = endpoint->path[0] ? aw_connect_unix(endpoint->path, &error)
                                : aw_connect_tcp(endpoint->host, endpoint->port, &error);
     if (fd < 0)
-        return aw_error_set(reterr, fd, "cannot connect to %s: %s; is it running, and the URI right?",
-                            endpoint->label,
+        return aw_error_set(reterr, fd, "cannot connect to %s: %s; is it running, and is the "
+                            "URI right?", endpoint->label,
                             error.message[0] ? error.message : aw_error_text(fd));
     int result = endpoint->path[0] ? 0 : watch_peer(fd);
     if (result < 0) {
@@ -129,8 +130,8 @@ static int take_step(int fd, const struct redis_endpoint *endpoint, struct redis
             result = aw_error_set_code(reterr, -EREMOTEIO, word, "%s refused %s: %s",
                                        endpoint->label, step->what, reply->text);
     } else if (reply->type != AW_REDIS_STATUS) {
-        result = aw_error_set(reterr, -EPROTO, "%s gave an answer to %s that Redis does not give; is "
-                              "it a Redis server?", endpoint->label, step->what);
+        result = aw_error_set(reterr, -EPROTO, "%s gave an answer to %s that Redis does not give; "
+                              "is it a Redis server?", endpoint->label, step->what);
     }
     aw_redis_reply_free(reply);
     return result;

@@ -6,8 +6,8 @@
 #include "clients/redis_uri.h"
 
 /* Connects, identifies, selects the database and asks for a PONG, so that a server that is still
- * loading counts as down. Returns the descriptor, or a negative errno with why in *reterr (code: the
- * word Redis answered with, if it did). */
+ * loading counts as down. Returns the descriptor, or a negative errno with why in *reterr (code:
+ * the word Redis answered with, if it did). */
 AW_MUST_CHECK AW_SUSPENDS int redis_handshake(const struct redis_endpoint *endpoint,
                                               const char *client_name,
                                               struct redis_parser *parser,

@@ -1,6 +1,7 @@
 /* redis_parser.c - see redis_parser.h.
  *
- * Arrays grow as their elements arrive: preallocating by the header would let 12 bytes ask for a GiB. */
+ * Arrays grow as their elements arrive: preallocating by the header would let 12 bytes ask for a
+ * GiB. */
 #include "clients/redis_parser.h"
 
 #include <errno.h>
@@ -17,7 +18,7 @@ void aw_redis_reply_free(struct aw_redis_reply *reply)
     free(reply);
 }
 
-/* --- hiredis' object functions -------------------------------------------------------------------- */
+/* --- hiredis' object functions ---------------------------------------------------------------- */
 
 static bool append_element(struct aw_redis_reply *array, struct aw_redis_reply *element)
 {
@@ -92,8 +93,8 @@ static void free_object(void *object)
     aw_redis_reply_free(object);
 }
 
-/* 1.x has createDouble and createBool in the middle: hence by name. They stay NULL, since the scanner
- * lets no RESP3 type through. */
+/* 1.x has createDouble and createBool in the middle: hence by name. They stay NULL, since the
+ * scanner lets no RESP3 type through. */
 static redisReplyObjectFunctions object_functions = {
     .createString = create_string,
     .createArray = create_array,
@@ -102,7 +103,7 @@ static redisReplyObjectFunctions object_functions = {
     .freeObject = free_object,
 };
 
-/* --- parser ---------------------------------------------------------------------------------------- */
+/* --- parser ----------------------------------------------------------------------------------- */
 
 static void drop_reader(struct redis_parser *parser)
 {
@@ -135,7 +136,8 @@ static int fail(struct redis_parser *parser, int number, const char *problem)
     return number;
 }
 
-/* Gives the reader bytes of one reply; with its last byte the reply must come out, and not before. */
+/* Gives the reader bytes of one reply; with its last byte the reply must come out, and not before.
+ * */
 static int build(struct redis_parser *parser, const char *data, size_t size, bool last,
                  struct aw_redis_reply **ret_reply)
 {

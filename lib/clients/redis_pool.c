@@ -10,7 +10,7 @@
 #define BACKOFF_MAX_MS UINT64_C(5000)
 #define SHORT_LIFE_MS 1000 /* a connection lost sooner counts as a failure: do not spin */
 
-/* --- up and down ---------------------------------------------------------------------------------- */
+/* --- up and down ------------------------------------------------------------------------------ */
 
 static void set_up(struct aw_redis_pool *pool)
 {
@@ -39,8 +39,8 @@ static void set_down(struct aw_redis_pool *pool, const char *reason)
         pool->options.changed(pool->options.context, false, pool->down_reason);
 }
 
-/* 100 ms doubling to 5 s, and of that a random half: clients of one server must not come back all at
- * once. */
+/* 100 ms doubling to 5 s, and of that a random half: clients of one server must not come back all
+ * at once. */
 static void back_off(struct aw_redis_pool *pool)
 {
     uint64_t delay_ms = BACKOFF_MAX_MS;
@@ -74,7 +74,7 @@ void aw_redis_pool_suspect(struct aw_redis_pool *pool, const char *reason)
     aw_event_set(&pool->wanted);
 }
 
-/* --- opening connections -------------------------------------------------------------------------- */
+/* --- opening connections ---------------------------------------------------------------------- */
 
 static bool usable(const struct redis_connection *connection)
 {
@@ -97,7 +97,8 @@ static bool has_usable(const struct redis_lane_state *lane)
            0;
 }
 
-/* Starts opening a connection if a slot is free. 0, or a negative errno: no task could be started. */
+/* Starts opening a connection if a slot is free. 0, or a negative errno: no task could be started.
+ * */
 static int open_another(struct aw_redis_pool *pool, enum redis_lane lane)
 {
     struct redis_lane_state *state = &pool->lanes[lane];
@@ -138,22 +139,30 @@ void redis_pool_connection_lost(struct redis_connection *connection)
     struct aw_redis_pool *pool = connection->pool;
     uint64_t life_ns = aw_now_ns() - connection->opened_ns;
     if (connection->broken != -ESHUTDOWN && life_ns < SHORT_LIFE_MS * AW_NS_PER_MS) back_off(pool);
-    if (pool->lanes[connection->lane].waiting.first && !has_usable(&pool->lanes[connection->lane]) &&
-        connection->lane == REDIS_LANE_BLOCKING && !pool->closing) {
+    redis_pool_rebalance(pool, connection->lane);
+    /* The supervisor looks after the shared lane only. */
+    struct redis_lane_state *blocking = &pool->lanes[REDIS_LANE_BLOCKING];
+    if (blocking->waiting.first && !has_usable(blocking) && !pool->closing) {
         int result = open_another(pool, REDIS_LANE_BLOCKING);
-        if (result < 0)
-            fail_waiting(&pool->lanes[REDIS_LANE_BLOCKING], -ENOTCONN, aw_error_text(result));
+        if (result < 0) fail_waiting(blocking, -ENOTCONN, aw_error_text(result));
     }
-    aw_event_set(&pool->wanted);
 }
 
-/* --- commands -------------------------------------------------------------------------------------- */
+/* --- commands --------------------------------------------------------------------------------- */
 
 void redis_pool_feed(struct redis_connection *connection)
 {
     struct redis_lane_state *lane = &connection->pool->lanes[connection->lane];
     while (lane->waiting.first && redis_connection_room(connection) > 0)
         redis_connection_queue(connection, redis_list_take(&lane->waiting));
+}
+
+void redis_pool_rebalance(struct aw_redis_pool *pool, enum redis_lane lane)
+{
+    struct redis_lane_state *state = &pool->lanes[lane];
+    for (uint32_t i = 0; i < state->size && state->waiting.first; i++)
+        redis_pool_feed(&state->connections[i]);
+    aw_event_set(&pool->wanted);
 }
 
 /* The connection with the most room, NULL if none has any. */
@@ -194,7 +203,7 @@ int redis_pool_submit(struct aw_redis_pool *pool, enum redis_lane lane,
     return 0;
 }
 
-/* --- supervisor ------------------------------------------------------------------------------------ */
+/* --- supervisor ------------------------------------------------------------------------------- */
 
 /* Opens the connection that must always be there; returns when to look again. */
 static uint64_t keep_one_open(struct aw_redis_pool *pool)

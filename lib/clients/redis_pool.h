@@ -1,8 +1,9 @@
 /* redis_pool.h - the inside of struct aw_redis_pool, and what connections tell their pool.
  *
- * Two lanes of connections: shared ones for ordinary commands, and ones that carry one blocking command
- * at a time. Commands no connection has room for wait in their lane, in order. A supervisor task keeps
- * one shared connection open at all times, so that an outage is known before a command meets it. */
+ * Two lanes of connections: shared ones for ordinary commands, and ones that carry one blocking
+ * command at a time. Commands no connection has room for wait in their lane, in order. A supervisor
+ * task keeps one shared connection open at all times, so that an outage is known before a command
+ * meets it. */
 #ifndef CLIENTS_REDIS_POOL_H
 #define CLIENTS_REDIS_POOL_H
 
@@ -41,6 +42,8 @@ void redis_pool_connection_failed(struct redis_connection *connection,
 void redis_pool_connection_lost(struct redis_connection *connection);
 /* Moves waiting commands to a connection with room. */
 void redis_pool_feed(struct redis_connection *connection);
+/* Commands have been given back: other connections take them, or the supervisor opens one. */
+void redis_pool_rebalance(struct aw_redis_pool *pool, enum redis_lane lane);
 /* A reply came that shows the server serves. */
 void redis_pool_served(struct aw_redis_pool *pool);
 
@@ -48,7 +51,8 @@ void redis_pool_served(struct aw_redis_pool *pool);
 AW_MUST_CHECK int redis_pool_submit(struct aw_redis_pool *pool, enum redis_lane lane,
                                     struct redis_command *command);
 
-/* The pool's task: keeps a shared connection open, and cleans up at the end. `argument` is the pool. */
+/* The pool's task: keeps a shared connection open, and cleans up at the end. `argument` is the
+ * pool. */
 AW_SUSPENDS int redis_pool_supervise(void *argument);
 
 #endif

@@ -1,4 +1,5 @@
-/* redis_rules.c - see redis_rules.h. The table is data: one line a command that is not for sharing. */
+/* redis_rules.c - see redis_rules.h. The table is data: one line a command that is not for sharing.
+ * */
 #include "clients/redis_rules.h"
 
 #include <string.h>
@@ -12,8 +13,8 @@
 #define ACCOUNT SESSION "give user, password and database in the URI"
 #define CLUSTER SESSION "connect to the node itself"
 #define REPLICATION "it turns the connection into a replication stream; use redis-cli"
-#define OWN_WRITES "it speaks of earlier writes of its own connection, but connections are shared, " \
-                   "so that its answer would mean nothing; set min-replicas-to-write or " \
+#define OWN_WRITES "it speaks of earlier writes of its own connection, but connections are " \
+                   "shared: its answer would mean nothing; set min-replicas-to-write or " \
                    "appendfsync always on the server instead"
 #define OPERATOR "it stops or stalls the server for everybody; run it with redis-cli"
 

@@ -10,8 +10,8 @@ enum redis_use {
     REDIS_USE_REFUSED,
 };
 
-/* Classifies a command of `count` >= 1 arguments; *ret_reason (static text: why, and what to do) is set
- * only for REDIS_USE_REFUSED. */
+/* Classifies a command of `count` >= 1 arguments; *ret_reason (static text: why, and what to do) is
+ * set only for REDIS_USE_REFUSED. */
 enum redis_use redis_use_of(size_t count, const char *const arguments[], const size_t sizes[],
                             const char **ret_reason);
 

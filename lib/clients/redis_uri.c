@@ -24,7 +24,8 @@ static int hex_digit(char character)
     return -1;
 }
 
-/* Copies text[0 .. length) percent-decoded; false when it does not fit, has a bad escape or a NUL. */
+/* Copies text[0 .. length) percent-decoded; false when it does not fit, has a bad escape or a NUL.
+ * */
 static bool decode(char *target, size_t target_size, const char *text, size_t length)
 {
     size_t used = 0;

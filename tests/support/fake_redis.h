@@ -9,7 +9,8 @@ struct fake_redis {
     const char *ping;        /* the answer to PING; NULL: +PONG. "": none */
     const char *reply;       /* the answer to any other command */
     size_t reply_size;
-    size_t split;            /* send so many bytes of it first, the rest a moment later; 0: at once */
+    size_t split;            /* send so many bytes of it first, the rest a moment later; 0: at once
+                                */
     bool close_after;        /* close after (the first part of) it */
     unsigned connections;    /* accepted so far */
     unsigned commands;       /* answered so far, the greeting not counted */

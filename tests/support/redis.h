@@ -1,4 +1,5 @@
-/* redis.h - a redis-server of a test's own, in a folder of its own, on a Unix socket and a free port. */
+/* redis.h - a redis-server of a test's own, in a folder of its own, on a Unix socket and a free
+ * port. */
 #ifndef SUPPORT_REDIS_H
 #define SUPPORT_REDIS_H
 
@@ -22,7 +23,8 @@ bool redis_server_available(void);
 void redis_server_prepare(struct redis_server *server);
 
 /* Starts it with extra options (a NULL-terminated list, or NULL) and waits until it takes
- * connections; aborts when it does not within 20 s. Also starts it again after a stop, same place. */
+ * connections; aborts when it does not within 20 s. Also starts it again after a stop, same place.
+ * */
 void redis_server_start(struct redis_server *server, const char *const options[]);
 
 /* Ends it with a signal (SIGKILL, SIGTERM) and waits until it is gone. */

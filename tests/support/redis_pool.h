@@ -28,7 +28,7 @@ int redis_ask(struct aw_redis_pool *pool, struct aw_redis_reply **ret_reply,
         struct aw_redis_reply *reply_ = NULL;                                                     \
         (error) = (struct aw_error){0};                                                           \
         int result_ = redis_ask(pool, &reply_, &(error), __VA_ARGS__, NULL);                      \
-        cr_expect_eq(result_, expected, "%d: %s", result_, (error).message);                        \
+        cr_expect_eq(result_, expected, "%d: %s", result_, (error).message);                       \
         if (result_ == 0) aw_redis_reply_free(reply_);                                            \
     } while (0)
 

@@ -1,4 +1,5 @@
-/* test_redis.c - the Redis client against a real server: replies, pipelining, limits, interruption. */
+/* test_redis.c - the Redis client against a real server: replies, pipelining, limits, interruption.
+ * */
 #include "support/process.h"
 #include "support/redis.h"
 #include "support/redis_pool.h"
@@ -61,7 +62,7 @@ static void with_pool(const struct aw_redis_options *options,
     cr_expect_eq(aw_run(run_pool_test, &test), 0);
 }
 
-/* --- replies ----------------------------------------------------------------------------------------- */
+/* --- replies ---------------------------------------------------------------------------------- */
 
 static void all_types(struct aw_redis_pool *pool)
 {
@@ -75,8 +76,8 @@ static void all_types(struct aw_redis_pool *pool)
     cr_expect_eq(redis_ask(pool, &reply, NULL, "GET", "absent", NULL), 0);
     cr_expect_eq(reply->type, AW_REDIS_NULL);
     aw_redis_reply_free(reply);
-    cr_expect_eq(redis_ask(pool, &reply, NULL, "EVAL",
-                           "return {1,{'a',{}},false,redis.error_reply('WORD text')}", "0", NULL), 0);
+    const char *script = "return {1,{'a',{}},false,redis.error_reply('WORD text')}";
+    cr_expect_eq(redis_ask(pool, &reply, NULL, "EVAL", script, "0", NULL), 0);
     cr_expect_eq(reply->type, AW_REDIS_ARRAY);
     cr_expect_eq(reply->count, 4);
     cr_expect_eq(reply->elements[0]->integer, 1);
@@ -154,7 +155,7 @@ Test(redis, carries_values_above_all_buffers)
     with_pool(NULL, big);
 }
 
-/* --- pipelining ------------------------------------------------------------------------------------ */
+/* --- pipelining ------------------------------------------------------------------------------- */
 
 #define ASKERS 3000
 static struct aw_redis_pool *asked;
@@ -219,7 +220,7 @@ Test(redis, commands_of_one_turn_leave_together)
     with_pool(&(struct aw_redis_options){.uri = server.unix_uri, .connections_max = 1}, few_writes);
 }
 
-/* --- limits ------------------------------------------------------------------------------------------ */
+/* --- limits ----------------------------------------------------------------------------------- */
 
 static int64_t connection_id(struct aw_redis_pool *pool)
 {
@@ -280,7 +281,7 @@ Test(redis, commands_that_change_the_connection_are_refused)
     with_pool(NULL, refused);
 }
 
-/* --- blocking ---------------------------------------------------------------------------------------- */
+/* --- blocking --------------------------------------------------------------------------------- */
 
 static int pop(void *argument)
 {
@@ -352,7 +353,7 @@ Test(redis, a_cancelled_blocking_command_stops_on_the_server)
               blocking_cancelled);
 }
 
-/* --- interruption ------------------------------------------------------------------------------------ */
+/* --- interruption ----------------------------------------------------------------------------- */
 
 static int increment(void *argument)
 {

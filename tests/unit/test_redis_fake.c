@@ -53,7 +53,7 @@ static void play(struct scene *scene,
     cr_expect_eq(aw_run(run_scene, scene), 0);
 }
 
-/* --- wrong replies ----------------------------------------------------------------------------------- */
+/* --- wrong replies ---------------------------------------------------------------------------- */
 
 static const char *const malformed[] = {
     "hello\r\n",
@@ -119,7 +119,7 @@ Test(redis_fake, a_declared_length_takes_no_memory)
     play(&(struct scene){0}, huge_array);
 }
 
-/* --- pieces -------------------------------------------------------------------------------------------- */
+/* --- pieces ----------------------------------------------------------------------------------- */
 
 static const char nested[] =
     "*6\r\n$5\r\na\r\nbc\r\n:-12\r\n$-1\r\n*2\r\n+OK\r\n-ERR bad\r\n*0\r\n$0\r\n\r\n";
@@ -172,7 +172,7 @@ Test(redis_fake, a_connection_lost_in_a_reply_is_an_unknown_outcome)
     play(&(struct scene){0}, closed_in_the_middle);
 }
 
-/* --- a server that does not serve ------------------------------------------------------------------------ */
+/* --- a server that does not serve ------------------------------------------------------------- */
 
 static void loading(struct fake_redis *fake, struct aw_redis_pool *pool)
 {
@@ -238,7 +238,7 @@ Test(redis_fake, a_server_that_accepts_and_says_nothing_is_down)
     play(&(struct scene){.fake.ping = "", .options.connect_timeout_ms = 100}, mute);
 }
 
-/* --- silence ------------------------------------------------------------------------------------------- */
+/* --- silence ---------------------------------------------------------------------------------- */
 
 static void hung(struct fake_redis *fake, struct aw_redis_pool *pool)
 {

@@ -9,7 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* --- URIs --------------------------------------------------------------------------------------------- */
+/* --- URIs ------------------------------------------------------------------------------------- */
 
 static struct redis_endpoint endpoint;
 static struct aw_error error;
@@ -84,7 +84,7 @@ Test(redis_uri, what_is_wrong_is_refused_without_showing_secrets)
     cr_expect_eq(parse(path), -EINVAL);
 }
 
-/* --- rules -------------------------------------------------------------------------------------------- */
+/* --- rules ------------------------------------------------------------------------------------ */
 
 static enum redis_use use_of(const char *text)
 {
@@ -106,8 +106,9 @@ static enum redis_use use_of(const char *text)
 Test(redis_rules, commands_are_shared_blocking_or_refused)
 {
     static const char *const shared[] = {
-        "GET k", "SETEX k 1 v", "EVAL x 0", "XREAD COUNT 1 STREAMS block 0", "CLIENT LIST", "CLIENT",
-        "XREADGROUP GROUP block c STREAMS s >", "SCRIPT LOAD x", "BLPO", "BLPOPX", "PUBLISH c m",
+        "GET k", "SETEX k 1 v", "EVAL x 0", "XREAD COUNT 1 STREAMS block 0", "CLIENT LIST",
+        "CLIENT", "XREADGROUP GROUP block c STREAMS s >", "SCRIPT LOAD x", "BLPO", "BLPOPX",
+        "PUBLISH c m",
         "LPOP k", "XREADGROUP GROUP g BLOCK STREAMS s >",
     };
     static const char *const blocking[] = {
@@ -129,7 +130,7 @@ Test(redis_rules, commands_are_shared_blocking_or_refused)
         cr_expect_eq(use_of(refused[i]), REDIS_USE_REFUSED, "%s", refused[i]);
 }
 
-/* --- replies ------------------------------------------------------------------------------------------- */
+/* --- replies ---------------------------------------------------------------------------------- */
 
 /* Feeds `text` in pieces of `piece` bytes; the last result that was not PART. */
 static int feed(struct redis_parser *parser, const char *text, size_t piece,

@@ -28,7 +28,7 @@ static void clean_up(void)
 
 TestSuite(target_redis, .init = prepare, .fini = clean_up, .timeout = 60);
 
-/* --- the stage ------------------------------------------------------------------------------------------ */
+/* --- the stage -------------------------------------------------------------------------------- */
 
 static struct target target;
 static unsigned news;
@@ -125,7 +125,7 @@ static void expect_outcome(const char *command, enum outcome_kind kind, const ch
     buffer_free(&outcome.result);
 }
 
-/* --- check ------------------------------------------------------------------------------------------- */
+/* --- check ------------------------------------------------------------------------------------ */
 
 static void checks(struct fake_redis *fake)
 {
@@ -150,7 +150,7 @@ Test(target_redis, checks_commands_before_they_are_stored)
     against_redis(checks);
 }
 
-/* --- results ----------------------------------------------------------------------------------------- */
+/* --- results ---------------------------------------------------------------------------------- */
 
 static void results(struct fake_redis *fake)
 {
@@ -213,7 +213,7 @@ Test(target_redis, results_have_a_limit)
     against_redis(too_big);
 }
 
-/* --- failures ----------------------------------------------------------------------------------------- */
+/* --- failures --------------------------------------------------------------------------------- */
 
 static void job_errors(struct fake_redis *fake)
 {

@@ -1,14 +1,17 @@
 /* redis.h - commands to one Redis server, from many tasks at once.
  *
- * A pool holds a few connections and shares them: the commands of all tasks that run in one turn of the
- * loop leave in one write, and replies are given out in order (RESP2). It connects by itself, again and
- * again with backoff (100 ms to 5 s, with jitter), and says when the server goes down or comes up.
+ * A pool holds a few connections and shares them: the commands of all tasks that run in one turn of
+ * the loop leave in one write, and replies are given out in order (RESP2). It connects by itself,
+ * again and again with backoff (100 ms to 5 s, with jitter), and says when the server goes down or
+ * comes up.
  *
- * Commands that change the state of their connection (SELECT, MULTI, SUBSCRIBE ...) are refused, since
- * others share it; commands that block (BLPOP, XREAD with BLOCK ...) get a connection of their own.
+ * Commands that change the state of their connection (SELECT, MULTI, SUBSCRIBE ...) are refused,
+ * since others share it; commands that block (BLPOP, XREAD with BLOCK ...) get a connection of
+ * their own.
  *
- * A command is sent at most once. One that has not been sent can still be taken back; for one that has
- * been, a lost connection or an interrupted caller means that nobody knows whether it took effect. */
+ * A command is sent at most once. One that has not been sent can still be taken back; for one that
+ * has been, a lost connection or an interrupted caller means that nobody knows whether it took
+ * effect. */
 #ifndef AWAIT_REDIS_H
 #define AWAIT_REDIS_H
 
@@ -32,9 +35,9 @@ struct aw_redis_options { /* 0 and NULL stand for the defaults */
     size_t reply_size_max;             /* on the wire; 64 MiB */
     uint32_t reply_elements_max;       /* values in a reply, nested ones included; 1,048,576 */
     uint32_t connect_timeout_ms;       /* for name lookup, connect, AUTH, SELECT and PING; 5,000 */
-    uint32_t silence_ms;               /* a connection that owes an answer for so long is checked with a
-                                          PING on a second one, and given up when that has no answer
-                                          within connect_timeout_ms either; 15,000 */
+    uint32_t silence_ms;               /* a connection that owes an answer for so long is checked
+                                          with a PING on a second one, and given up when that has no
+                                          answer within connect_timeout_ms either; 15,000 */
     /* Called when the server goes down (with the reason) or comes up. It must not suspend. A pool
      * begins up. */
     void (*changed)(void *context, bool up, const char *reason);
@@ -54,7 +57,8 @@ enum aw_redis_type {
 struct aw_redis_reply {
     enum aw_redis_type type;
     int64_t integer;
-    char *text;      /* STATUS, ERROR, STRING: `size` bytes, which may hold NULs, and a NUL after them */
+    char *text;      /* STATUS, ERROR, STRING: `size` bytes, which may hold NULs, and a NUL after
+                        them */
     size_t size;
     struct aw_redis_reply **elements; /* ARRAY: `count` of them */
     size_t count;
@@ -63,24 +67,25 @@ struct aw_redis_reply {
 
 struct aw_redis_pool;
 
-/* Makes a pool and starts its tasks in `group`; the first connection opens in the background. When the
- * group is cancelled the pool stops working; aw_redis_pool_close is needed in every case.
- * -EINVAL: the URI or an option (*reterr says what); -EPROTONOSUPPORT: rediss://, TLS is not supported
- * yet; -ENOMEM; what aw_group_spawn gives. */
+/* Makes a pool and starts its tasks in `group`; the first connection opens in the background. When
+ * the group is cancelled the pool stops working; aw_redis_pool_close is needed in every case.
+ * -EINVAL: the URI or an option (*reterr says what); -EPROTONOSUPPORT: rediss://, TLS is not
+ * supported yet; -ENOMEM; what aw_group_spawn gives. */
 AW_API AW_MUST_CHECK int aw_redis_pool_create(const struct aw_redis_options *options,
                                               struct aw_group *group,
                                               struct aw_redis_pool **ret_pool,
                                               struct aw_error *reterr);
 
-/* Closes the connections and frees the pool (NULL is fine). Commands that still wait get -ESHUTDOWN;
- * their tasks must not touch the pool again. Not a cancellation point. */
+/* Closes the connections and frees the pool (NULL is fine). Commands not yet sent get
+ * -ESHUTDOWN, the others -ECONNRESET; their tasks must not touch the pool again. Not a cancellation
+ * point. */
 AW_API AW_SUSPENDS void aw_redis_pool_close(struct aw_redis_pool *pool);
 
 /* Whether the server answered last time, or nobody has asked it yet. */
 AW_API bool aw_redis_pool_is_up(const struct aw_redis_pool *pool);
 
-/* For a caller that was told by a reply that the server cannot serve now (CLUSTERDOWN ...): the pool
- * goes down, drains its connections and comes up when a new one answers PING. */
+/* For a caller that was told by a reply that the server cannot serve now (CLUSTERDOWN ...): the
+ * pool goes down, drains its connections and comes up when a new one answers PING. */
 AW_API void aw_redis_pool_suspect(struct aw_redis_pool *pool, const char *reason);
 
 /* Whether a pool takes this command: 0, or -EINVAL (no command), -EOPNOTSUPP (refused on shared
@@ -107,6 +112,7 @@ AW_API AW_MUST_CHECK AW_SUSPENDS int aw_redis_command(struct aw_redis_pool *pool
                                                       struct aw_redis_reply **ret_reply,
                                                       struct aw_error *reterr);
 
+/* Frees a reply with everything in it; NULL is fine. */
 AW_API void aw_redis_reply_free(struct aw_redis_reply *reply);
 
 #endif
