@@ -1,0 +1,269 @@
+/* target_redis.c - a Redis server as a target: the arguments are the command, the reply is the
+ * result.
+ *
+ * Of the configured `connections`, half (rounded up) are shared by all ordinary commands and the
+ * rest, at least one, are lent to blocking ones (BLPOP ...). */
+#include "protocol/value.h"
+#include "targets/target.h"
+
+#include <await/redis.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct redis_target {
+    struct aw_redis_pool *pool;
+};
+
+/* --- arguments -------------------------------------------------------------------------------- */
+
+struct words {
+    const char **data;
+    size_t *sizes;
+};
+
+static void words_free(struct words *words)
+{
+    free(words->data);
+    free(words->sizes);
+}
+
+static int words_make(struct words *words, const struct argument *arguments, uint32_t count)
+{
+    words->data = malloc((count + 1) * sizeof *words->data);
+    words->sizes = malloc((count + 1) * sizeof *words->sizes);
+    if (!words->data || !words->sizes) {
+        words_free(words);
+        return -ENOMEM;
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        words->data[i] = arguments[i].data ? arguments[i].data : "";
+        words->sizes[i] = arguments[i].size;
+    }
+    return 0;
+}
+
+static int redis_check(struct target *target, const struct argument *arguments, uint32_t count,
+                       struct aw_error *reterr)
+{
+    (void)target;
+    if (count == 0)
+        return aw_error_set(reterr, -EINVAL, "needs a Redis command, such as SET key value");
+    for (uint32_t i = 0; i < count; i++)
+        if (arguments[i].null)
+            return aw_error_set(reterr, -EINVAL,
+                                "argument %u is NULL, which Redis commands do not know", i + 1);
+    struct words words;
+    int result = words_make(&words, arguments, count);
+    if (result < 0) return aw_error_set(reterr, result, "no memory for the command");
+    result = aw_redis_check(count, words.data, words.sizes, reterr);
+    words_free(&words);
+    return result == -EOPNOTSUPP ? -EINVAL : result;
+}
+
+/* --- replies ---------------------------------------------------------------------------------- */
+
+/* Writes an error inside an array: its first word, then the rest. */
+static void write_nested_error(struct buffer *out, const char *text)
+{
+    char word[AW_ERROR_CODE_SIZE];
+    size_t length = strcspn(text, " ");
+    if (length == 0 || length >= sizeof word) {
+        value_error(out, "ERR", "%s", text);
+        return;
+    }
+    memcpy(word, text, length);
+    word[length] = '\0';
+    value_error(out, word, "%s", text[length] ? text + length + 1 : "");
+}
+
+/* Recursion ends at AW_REDIS_DEPTH_MAX. */
+static void write_reply(struct buffer *out, const struct aw_redis_reply *reply)
+{
+    switch (reply->type) {
+    case AW_REDIS_STATUS:
+        value_simple(out, reply->text);
+        break;
+    case AW_REDIS_ERROR:
+        write_nested_error(out, reply->text);
+        break;
+    case AW_REDIS_INTEGER:
+        value_integer(out, reply->integer);
+        break;
+    case AW_REDIS_STRING:
+        value_bulk(out, reply->text, reply->size);
+        break;
+    case AW_REDIS_NULL:
+        value_null(out);
+        break;
+    case AW_REDIS_ARRAY:
+        value_array(out, reply->count);
+        for (size_t i = 0; i < reply->count; i++) write_reply(out, reply->elements[i]);
+        break;
+    }
+}
+
+static void succeed(const struct execution *execution, const struct aw_redis_reply *reply,
+                    struct outcome *outcome)
+{
+    struct buffer result = {0};
+    write_reply(&result, reply);
+    if (result.failed) {
+        outcome_set(outcome, OUTCOME_DEAD, "NOMEMORY",
+                    "the command ran, but there was no memory for its result");
+    } else if (result.size > execution->result_size_max) {
+        outcome_set(outcome, OUTCOME_DEAD, "RESULTTOOBIG",
+                    "the command ran, but its result of %zu bytes is above the limit of %zu",
+                    result.size, execution->result_size_max);
+    } else {
+        outcome_set(outcome, OUTCOME_DONE, "", "%s", "");
+        outcome->result = result;
+        return;
+    }
+    buffer_free(&result);
+}
+
+/* --- failures --------------------------------------------------------------------------------- */
+
+static bool is_one_of(const char *word, const char *const words[])
+{
+    for (; *words; words++)
+        if (strcmp(word, *words) == 0) return true;
+    return false;
+}
+
+/* The server answered with an error: is it the job's fault, the moment's or the server's? */
+static void fail_by_word(struct redis_target *state, const struct aw_error *error,
+                         struct outcome *outcome)
+{
+    static const char *const unavailable[] = {"LOADING", "MASTERDOWN", "CLUSTERDOWN", NULL};
+    static const char *const passing[] = {"TRYAGAIN", "READONLY",   "BUSY",       "OOM",
+                                          "MISCONF",  "NOREPLICAS", "UNKILLABLE", NULL};
+    static const char *const redirects[] = {"MOVED", "ASK", NULL};
+    if (is_one_of(error->code, unavailable)) {
+        aw_redis_pool_suspect(state->pool, error->message);
+        outcome_set(outcome, OUTCOME_UNAVAILABLE, error->code, "%s", error->message);
+    } else if (is_one_of(error->code, passing)) {
+        outcome_set(outcome, OUTCOME_RETRY, error->code, "%s", error->message);
+    } else if (is_one_of(error->code, redirects)) {
+        outcome_set(outcome, OUTCOME_DEAD, error->code,
+                    "%s: the key lives on another node of the cluster, and redirections are not "
+                    "followed; name that node in the target's uri", error->message);
+    } else {
+        outcome_set(outcome, OUTCOME_DEAD, error->code, "%s", error->message);
+    }
+}
+
+static void fail(struct redis_target *state, int result, const struct aw_error *error,
+                 struct outcome *outcome)
+{
+    switch (result) {
+    case -EREMOTEIO:
+        fail_by_word(state, error, outcome);
+        break;
+    case -ENOTCONN:
+    case -ESHUTDOWN:
+        outcome_set(outcome, OUTCOME_UNAVAILABLE, "UNAVAILABLE", "%s", error->message);
+        break;
+    case -ECONNRESET:
+        outcome_set(outcome, OUTCOME_INTERRUPTED, "CONNECTIONLOST", "%s", error->message);
+        break;
+    case -ECANCELED:
+    case -ETIME:
+        outcome_set(outcome, OUTCOME_STOPPED, "STOPPED", "%s", error->message);
+        break;
+    case -EMSGSIZE:
+        outcome_set(outcome, OUTCOME_DEAD, "RESULTTOOBIG", "%s", error->message);
+        break;
+    case -ENOMEM:
+        outcome_set(outcome, OUTCOME_RETRY, "NOMEMORY", "%s", error->message);
+        break;
+    default: /* -E2BIG, -EINVAL, -EOPNOTSUPP: the command itself */
+        outcome_set(outcome, OUTCOME_DEAD, "ERR", "%s", error->message);
+        break;
+    }
+}
+
+/* --- the type --------------------------------------------------------------------------------- */
+
+static void pool_changed(void *context, bool up, const char *reason)
+{
+    struct target *target = context;
+    if (up)
+        target_set_up(target);
+    else
+        target_set_down(target, reason);
+}
+
+static int redis_start(struct target *target, struct aw_error *reterr)
+{
+    const struct target_settings *settings = &target->settings;
+    struct redis_target *state = calloc(1, sizeof *state);
+    if (!state) return aw_error_set(reterr, -ENOMEM, "no memory for the target");
+    char client_name[64];
+    snprintf(client_name, sizeof client_name, "awaitd:%.40s", settings->name);
+    uint32_t shared = settings->connections / 2 + settings->connections % 2;
+    uint32_t blocking = settings->connections - shared;
+    struct aw_redis_options options = {
+        .uri = settings->uri,
+        .password = settings->password,
+        .client_name = client_name,
+        .connections_max = shared,
+        .blocking_connections_max = blocking ? blocking : 1,
+        .in_flight_max = settings->pipeline,
+        .connect_timeout_ms = settings->connect_timeout_ms,
+        .changed = pool_changed,
+        .context = target,
+    };
+    int result = aw_redis_pool_create(&options, target->group, &state->pool, reterr);
+    if (result < 0) {
+        free(state);
+        return result;
+    }
+    target->state = state;
+    return 0;
+}
+
+static void redis_execute(struct target *target, const struct execution *execution,
+                          struct outcome *ret_outcome)
+{
+    struct redis_target *state = target->state;
+    struct words words;
+    if (words_make(&words, execution->arguments, execution->argument_count) < 0) {
+        outcome_set(ret_outcome, OUTCOME_RETRY, "NOMEMORY", "no memory to send the command");
+        return;
+    }
+    /* The same value may be shorter as RESP3 than on Redis' wire (nulls): the exact limit is
+     * checked on what is stored. */
+    size_t wire_max = execution->result_size_max <= SIZE_MAX / 2 ? execution->result_size_max * 2
+                                                                 : SIZE_MAX;
+    struct aw_redis_reply *reply = NULL;
+    struct aw_error error = {0};
+    int result = aw_redis_command(state->pool, execution->argument_count, words.data, words.sizes,
+                                  wire_max, &reply, &error);
+    words_free(&words);
+    if (result < 0) {
+        fail(state, result, &error, ret_outcome);
+        return;
+    }
+    succeed(execution, reply, ret_outcome);
+    aw_redis_reply_free(reply);
+}
+
+static void redis_stop(struct target *target)
+{
+    struct redis_target *state = target->state;
+    if (!state) return;
+    aw_redis_pool_close(state->pool);
+    free(state);
+    target->state = NULL;
+}
+
+const struct target_type target_type_redis = {
+    .name = "redis",
+    .check = redis_check,
+    .start = redis_start,
+    .execute = redis_execute,
+    .stop = redis_stop,
+};

@@ -1,0 +1,22 @@
+/* redis_handshake.h - what happens on a connection before commands do. */
+#ifndef CLIENTS_REDIS_HANDSHAKE_H
+#define CLIENTS_REDIS_HANDSHAKE_H
+
+#include "clients/redis_parser.h"
+#include "clients/redis_uri.h"
+
+/* Connects, identifies, selects the database and asks for a PONG, so that a server that is still
+ * loading counts as down. Returns the descriptor, or a negative errno with why in *reterr (code:
+ * the word Redis answered with, if it did). */
+AW_MUST_CHECK AW_SUSPENDS int redis_handshake(const struct redis_endpoint *endpoint,
+                                              const char *client_name,
+                                              struct redis_parser *parser,
+                                              struct aw_error *reterr);
+
+/* Whether the server answers anything at all to a PING on a new connection. 0 or negative errno. */
+AW_MUST_CHECK AW_SUSPENDS int redis_probe(const struct redis_endpoint *endpoint);
+
+/* Copies an error reply's first word, such as "WRONGTYPE", into `code`. */
+void redis_error_word(const struct aw_redis_reply *reply, char code[AW_ERROR_CODE_SIZE]);
+
+#endif

@@ -1,0 +1,58 @@
+/* redis_pool.h - the inside of struct aw_redis_pool, and what connections tell their pool.
+ *
+ * Two lanes of connections: shared ones for ordinary commands, and ones that carry one blocking
+ * command at a time. Commands no connection has room for wait in their lane, in order. A supervisor
+ * task keeps one shared connection open at all times, so that an outage is known before a command
+ * meets it. */
+#ifndef CLIENTS_REDIS_POOL_H
+#define CLIENTS_REDIS_POOL_H
+
+#include "clients/redis_connection.h"
+#include "clients/redis_uri.h"
+
+struct redis_lane_state {
+    struct redis_connection *connections; /* `size` slots */
+    uint32_t size;
+    uint32_t in_flight_max; /* commands on one connection, queued ones included */
+    uint32_t spread;        /* load of the least loaded connection that justifies another one */
+    struct redis_command_list waiting;
+};
+
+struct aw_redis_pool {
+    struct aw_redis_options options; /* with the defaults filled in; its strings are not kept */
+    struct redis_endpoint endpoint;
+    char client_name[64];
+    struct redis_lane_state lanes[REDIS_LANES];
+
+    bool up;
+    char down_reason[AW_ERROR_MESSAGE_SIZE];
+    uint32_t failures;    /* in a row: to connect, or to get a command served */
+    uint64_t retry_at_ns; /* no shared connection is opened before */
+
+    struct aw_group group; /* the connections' tasks */
+    struct aw_event wanted; /* for the supervisor: look again */
+    struct aw_event stopped;
+    bool closing;
+};
+
+/* From connections. */
+void redis_pool_connection_ready(struct redis_connection *connection);
+void redis_pool_connection_failed(struct redis_connection *connection,
+                                  const struct aw_error *error);
+void redis_pool_connection_lost(struct redis_connection *connection);
+/* Moves waiting commands to a connection with room. */
+void redis_pool_feed(struct redis_connection *connection);
+/* Commands have been given back: other connections take them, or the supervisor opens one. */
+void redis_pool_rebalance(struct aw_redis_pool *pool, enum redis_lane lane);
+/* A reply came that shows the server serves. */
+void redis_pool_served(struct aw_redis_pool *pool);
+
+/* Gives a command to the best connection, or lets it wait. -ENOTCONN: the server is down. */
+AW_MUST_CHECK int redis_pool_submit(struct aw_redis_pool *pool, enum redis_lane lane,
+                                    struct redis_command *command);
+
+/* The pool's task: keeps a shared connection open, and cleans up at the end. `argument` is the
+ * pool. */
+AW_SUSPENDS int redis_pool_supervise(void *argument);
+
+#endif

@@ -1,0 +1,102 @@
+/* redis_rules.c - see redis_rules.h. The table is data: one line a command that is not for sharing.
+ * */
+#include "clients/redis_rules.h"
+
+#include <string.h>
+#include <strings.h>
+
+#define TRANSACTION "transactions need a connection of their own, but connections are shared; " \
+                    "use a Lua script (EVAL), which is atomic too"
+#define SUBSCRIPTION "subscriptions turn a connection into a one-way stream, but connections are " \
+                     "shared; read a stream (XREAD) or a list (BLPOP) instead"
+#define SESSION "it changes the state of its connection, but connections are shared; "
+#define ACCOUNT SESSION "give user, password and database in the URI"
+#define CLUSTER SESSION "connect to the node itself"
+#define REPLICATION "it turns the connection into a replication stream; use redis-cli"
+#define OWN_WRITES "it speaks of earlier writes of its own connection, but connections are " \
+                   "shared: its answer would mean nothing; set min-replicas-to-write or " \
+                   "appendfsync always on the server instead"
+#define OPERATOR "it stops or stalls the server for everybody; run it with redis-cli"
+
+struct rule {
+    const char *command;
+    const char *subcommand; /* NULL: any */
+    const char *reason;     /* NULL: it blocks */
+};
+
+static const struct rule rules[] = {
+    {"BLPOP", NULL, NULL},
+    {"BRPOP", NULL, NULL},
+    {"BRPOPLPUSH", NULL, NULL},
+    {"BLMOVE", NULL, NULL},
+    {"BLMPOP", NULL, NULL},
+    {"BZPOPMIN", NULL, NULL},
+    {"BZPOPMAX", NULL, NULL},
+    {"BZMPOP", NULL, NULL},
+    {"MULTI", NULL, TRANSACTION},
+    {"EXEC", NULL, TRANSACTION},
+    {"DISCARD", NULL, TRANSACTION},
+    {"WATCH", NULL, TRANSACTION},
+    {"UNWATCH", NULL, TRANSACTION},
+    {"SUBSCRIBE", NULL, SUBSCRIPTION},
+    {"PSUBSCRIBE", NULL, SUBSCRIPTION},
+    {"SSUBSCRIBE", NULL, SUBSCRIPTION},
+    {"UNSUBSCRIBE", NULL, SUBSCRIPTION},
+    {"PUNSUBSCRIBE", NULL, SUBSCRIPTION},
+    {"SUNSUBSCRIBE", NULL, SUBSCRIPTION},
+    {"MONITOR", NULL, SUBSCRIPTION},
+    {"SELECT", NULL, ACCOUNT},
+    {"AUTH", NULL, ACCOUNT},
+    {"HELLO", NULL, ACCOUNT},
+    {"QUIT", NULL, SESSION "leave it out"},
+    {"RESET", NULL, SESSION "leave it out"},
+    {"CLIENT", "REPLY", SESSION "leave it out"},
+    {"CLIENT", "TRACKING", SESSION "leave it out"},
+    {"CLIENT", "CACHING", SESSION "leave it out"},
+    {"CLIENT", "SETNAME", SESSION "leave it out"},
+    {"CLIENT", "SETINFO", SESSION "leave it out"},
+    {"CLIENT", "NO-EVICT", SESSION "leave it out"},
+    {"CLIENT", "NO-TOUCH", SESSION "leave it out"},
+    {"SCRIPT", "DEBUG", SESSION "use redis-cli --ldb"},
+    {"ASKING", NULL, CLUSTER},
+    {"READONLY", NULL, CLUSTER},
+    {"READWRITE", NULL, CLUSTER},
+    {"WAIT", NULL, OWN_WRITES},
+    {"WAITAOF", NULL, OWN_WRITES},
+    {"SYNC", NULL, REPLICATION},
+    {"PSYNC", NULL, REPLICATION},
+    {"REPLCONF", NULL, REPLICATION},
+    {"DEBUG", NULL, OPERATOR},
+    {"SHUTDOWN", NULL, OPERATOR},
+};
+
+static bool equals(const char *argument, size_t size, const char *word)
+{
+    return size == strlen(word) && strncasecmp(argument, word, size) == 0;
+}
+
+/* XREAD and XREADGROUP block only with the option BLOCK, which stands before STREAMS. */
+static bool stream_read_blocks(size_t count, const char *const arguments[], const size_t sizes[])
+{
+    if (!equals(arguments[0], sizes[0], "XREAD") && !equals(arguments[0], sizes[0], "XREADGROUP"))
+        return false;
+    size_t first = equals(arguments[0], sizes[0], "XREAD") ? 1 : 4; /* after GROUP group consumer */
+    for (size_t i = first; i < count && !equals(arguments[i], sizes[i], "STREAMS"); i++)
+        if (equals(arguments[i], sizes[i], "BLOCK")) return true;
+    return false;
+}
+
+enum redis_use redis_use_of(size_t count, const char *const arguments[], const size_t sizes[],
+                            const char **ret_reason)
+{
+    for (size_t i = 0; i < sizeof rules / sizeof rules[0]; i++) {
+        const struct rule *rule = &rules[i];
+        if (!equals(arguments[0], sizes[0], rule->command)) continue;
+        if (rule->subcommand && (count < 2 || !equals(arguments[1], sizes[1], rule->subcommand)))
+            continue;
+        if (!rule->reason) return REDIS_USE_BLOCKING;
+        *ret_reason = rule->reason;
+        return REDIS_USE_REFUSED;
+    }
+    return stream_read_blocks(count, arguments, sizes) ? REDIS_USE_BLOCKING : REDIS_USE_SHARED;
+}
