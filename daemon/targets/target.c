@@ -44,7 +44,7 @@ void outcome_set(struct outcome *outcome, enum outcome_kind kind, const char *co
     outcome->kind = kind;
     /* aw_error knows how to keep a message to one line and cut it between characters. */
     struct aw_error error;
-    char message[AW_ERROR_MESSAGE_SIZE];
+    char message[AW_ERROR_MESSAGE_SIZE + 64]; /* more, so that aw_error does the cutting */
     va_list values;
     va_start(values, format);
     int length = vsnprintf(message, sizeof(message), format, values);
