@@ -1,5 +1,4 @@
-/* target.c - what all types of target share: being up or down, and filling outcomes; see target.h.
- * */
+/* target.c - what all types of target share: being up or down, and filling an outcome. */
 #include "targets/target.h"
 
 #include <stdarg.h>
@@ -9,7 +8,13 @@
 uint32_t target_capacity(const struct target *target)
 {
     uint64_t capacity = (uint64_t)target->settings.connections * target->settings.pipeline;
-    return capacity < UINT32_MAX ? (uint32_t)capacity : UINT32_MAX;
+    return capacity > UINT32_MAX ? UINT32_MAX : (uint32_t)capacity;
+}
+
+static void tell(struct target *target)
+{
+    if (target->changed)
+        target->changed(target, target->context);
 }
 
 void target_set_up(struct target *target)
@@ -19,21 +24,17 @@ void target_set_up(struct target *target)
     target->up = true;
     target->down_reason[0] = '\0';
     target->down_since_ms = 0;
-    if (target->changed)
-        target->changed(target, target->context);
+    tell(target);
 }
 
 void target_set_down(struct target *target, const char *reason)
 {
-    bool news = target->up || strcmp(target->down_reason, reason) != 0;
-    if (!news)
-        return;
-    if (target->up)
-        target->down_since_ms = aw_wall_ms();
+    snprintf(target->down_reason, sizeof(target->down_reason), "%s", reason);
+    if (!target->up)
+        return; /* the newest reason is kept; that it is down is no news */
     target->up = false;
-    snprintf(target->down_reason, sizeof target->down_reason, "%s", reason);
-    if (target->changed)
-        target->changed(target, target->context);
+    target->down_since_ms = aw_wall_ms();
+    tell(target);
 }
 
 void outcome_set(struct outcome *outcome, enum outcome_kind kind, const char *code,
@@ -41,14 +42,16 @@ void outcome_set(struct outcome *outcome, enum outcome_kind kind, const char *co
 {
     buffer_free(&outcome->result);
     outcome->kind = kind;
+    /* aw_error knows how to keep a message to one line and cut it between characters. */
     struct aw_error error;
-    char message[AW_ERROR_MESSAGE_SIZE + 8]; /* longer: a cut must be seen as one below */
-    va_list arguments;
-    va_start(arguments, format);
-    vsnprintf(message, sizeof message, format, arguments);
-    va_end(arguments);
-    /* aw_error_set_code makes it one line and cuts it at a character's end. */
+    char message[AW_ERROR_MESSAGE_SIZE + 64]; /* more, so that aw_error does the cutting */
+    va_list values;
+    va_start(values, format);
+    int length = vsnprintf(message, sizeof(message), format, values);
+    va_end(values);
+    if (length < 0)
+        message[0] = '\0';
     aw_error_set_code(&error, 0, code, "%s", message);
-    memcpy(outcome->code, error.code, sizeof outcome->code);
-    memcpy(outcome->message, error.message, sizeof outcome->message);
+    memcpy(outcome->code, error.code, sizeof(outcome->code));
+    memcpy(outcome->message, error.message, sizeof(outcome->message));
 }

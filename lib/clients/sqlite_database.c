@@ -46,9 +46,9 @@ static int open_handle(struct aw_sqlite *database, const char *path, struct aw_e
     return 0;
 }
 
-/* Runs a statement that answers with one value: the value, as an integer or compared with a text. */
-static int ask(struct aw_sqlite *database, const char *sql, const char *expected, int64_t *ret_number,
-               struct aw_error *reterr)
+/* Runs a statement that answers with one value: keeps it, or compares it with a text. */
+static int ask(struct aw_sqlite *database, const char *sql, const char *expected,
+               int64_t *ret_number, struct aw_error *reterr)
 {
     sqlite3_stmt *statement = NULL;
     database->trusted = true;

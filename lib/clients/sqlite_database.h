@@ -1,8 +1,8 @@
 /* sqlite_database.h - the inside of struct aw_sqlite, for the parts of this client.
  *
- * One connection, one owner at a time. sqlite_database.c opens and closes it, sqlite_statement.c keeps its
- * statements, sqlite_wait.c decides what happens when it must wait or runs long, sqlite_limits.c what
- * users may do, sqlite_error.c names what went wrong. */
+ * One connection, one owner at a time. sqlite_database.c opens and closes it, sqlite_statement.c
+ * keeps its statements, sqlite_wait.c decides what happens when it must wait or runs long,
+ * sqlite_limits.c what users may do, sqlite_error.c names what went wrong. */
 #ifndef CLIENTS_SQLITE_DATABASE_H
 #define CLIENTS_SQLITE_DATABASE_H
 

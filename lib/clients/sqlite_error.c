@@ -102,6 +102,8 @@ int aw_sqlite_error(struct aw_sqlite *database, int result_code, struct aw_error
         if (interrupted < 0)
             number = interrupted;
     }
+    if (database->failed)
+        number = -EUCLEAN;
     if (primary == SQLITE_CANTOPEN) {
         int cause = sqlite3_system_errno(database->handle);
         if (cause > 0)

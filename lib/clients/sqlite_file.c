@@ -146,9 +146,9 @@ static int file_truncate(sqlite3_file *base, sqlite3_int64 size)
     return SQLITE_OK;
 }
 
-/* One durable write where the gathered bytes are one extent and nothing else can be in the file that
- * needs a sync; a write linked to fdatasync where others may have written; else all extents in
- * parallel, then fdatasync. */
+/* One durable write where the gathered bytes are one extent and nothing else can be in the file
+ * that needs a sync; a write linked to fdatasync where others may have written; else all extents
+ * in parallel, then fdatasync. */
 static int write_and_sync(struct sqlite_file *file)
 {
     const struct gather *gather = &file->gather;

@@ -1,14 +1,14 @@
-/* sqlite_file.h - one open file of SQLite's: the database, its WAL, a rollback journal or a temporary
- * file. Shared by the parts of the VFS (sqlite_vfs.c opens files, sqlite_file.c reads and writes them,
- * sqlite_lock.c locks, sqlite_shm.c holds the wal-index).
+/* sqlite_file.h - one open file of SQLite's: the database, its WAL, a rollback journal or a
+ * temporary file. Shared by the parts of the VFS (sqlite_vfs.c opens files, sqlite_file.c reads
+ * and writes them, sqlite_lock.c locks, sqlite_shm.c holds the wal-index).
  *
  * Writes to a database and a WAL gather in memory and reach the file at xSync, when more than
- * GATHER_BYTES_MAX has gathered, before a lock is given up, and at xClose. Everything else is written
- * at once: a rollback journal must be in the file before the database changes.
+ * GATHER_BYTES_MAX has gathered, before a lock is given up, and at xClose. Everything else is
+ * written at once: a rollback journal must be in the file before the database changes.
  *
- * A write or sync of a database or WAL that fails leaves unknown what is on the disk (the kernel drops
- * the pages it could not write and reports that once), so the database is marked failed for good: every
- * later call on it or its WAL gives SQLITE_IOERR until all is closed and recovered. */
+ * A write or sync of a database or WAL that fails leaves unknown what is on the disk (the kernel
+ * drops the pages it could not write and reports that once), so the database is marked failed for
+ * good: every later call on it or its WAL gives SQLITE_IOERR until all is closed and recovered. */
 #ifndef CLIENTS_SQLITE_FILE_H
 #define CLIENTS_SQLITE_FILE_H
 

@@ -1,8 +1,9 @@
 /* sqlite_gather.h - writes of one file that wait in memory until xSync.
  *
- * An awaited write costs a turn of the loop, and SQLite writes a WAL frame in two small pieces: gathered,
- * a whole transaction becomes one write. The gathered bytes form extents: sorted by offset, never
- * overlapping. Whoever reads the file lays them over what the file holds (gather_overlay).
+ * An awaited write costs a turn of the loop, and SQLite writes a WAL frame in two small pieces:
+ * gathered, a whole transaction becomes one write. The gathered bytes form extents: sorted by
+ * offset, never overlapping. Whoever reads the file lays them over what the file holds
+ * (gather_overlay).
  *
  * Pure memory, no I/O. All-zero is an empty gather. */
 #ifndef CLIENTS_SQLITE_GATHER_H

@@ -1,6 +1,6 @@
-/* sqlite_io.h - the ring operations the VFS needs, each carried to its end: interruptions of the task
- * do not reach them (SQLite must never see half a transaction's I/O fail because somebody lost
- * patience), short reads and writes are continued, EINTR and EAGAIN repeated.
+/* sqlite_io.h - the ring operations the VFS needs, each carried to its end: interruptions of the
+ * task do not reach them (SQLite must never see half a transaction's I/O fail because somebody
+ * lost patience), short reads and writes are continued, EINTR and EAGAIN repeated.
  *
  * Results are 0 or positive, or negative errno; -EPERM outside aw_run. */
 #ifndef CLIENTS_SQLITE_IO_H

@@ -1,8 +1,9 @@
 /* sqlite_limits.c - what SQL of users may do and how much it may take.
  *
- * A user's statement runs in a transaction that is not the user's, on a connection that the next job will
- * use, on a coroutine's stack. So: no transaction control, nothing that outlives the statement outside the
- * database (ATTACH, temporary objects, settings), no files, and limits on what makes SQLite recurse. */
+ * A user's statement runs in a transaction that is not the user's, on a connection that the next
+ * job will use, on a coroutine's stack. So: no transaction control, nothing that outlives the
+ * statement outside the database (ATTACH, temporary objects, settings), no files, and limits on
+ * what makes SQLite recurse. */
 #include "clients/sqlite_database.h"
 
 #include <stdio.h>
@@ -144,7 +145,8 @@ void sqlite_limits_install(struct aw_sqlite *database, uint32_t length_max)
     sqlite3 *handle = database->handle;
     if (length_max == 0)
         length_max = LENGTH_MAX_DEFAULT;
-    sqlite3_limit(handle, SQLITE_LIMIT_LENGTH, length_max < INT32_MAX ? (int)length_max : INT32_MAX);
+    int length = length_max < INT32_MAX ? (int)length_max : INT32_MAX;
+    sqlite3_limit(handle, SQLITE_LIMIT_LENGTH, length);
     apply(database, stack_limits, sizeof(stack_limits) / sizeof(stack_limits[0]));
 
     sqlite3_db_config(handle, SQLITE_DBCONFIG_ENABLE_LOAD_EXTENSION, 0, NULL);

@@ -1,10 +1,10 @@
-/* sqlite_lock.c - the locks on the database file, byte for byte where every other program that uses
- * SQLite looks for them (os_unix.c), so that we and they keep out of each other's way.
+/* sqlite_lock.c - the locks on the database file, byte for byte where every other program that
+ * uses SQLite looks for them (os_unix.c), so that we and they keep out of each other's way.
  *
- * They are open-file-description locks: they belong to this connection's descriptor, conflict with
- * those of other connections in this process and with the POSIX locks of other processes, and go away
- * only with this descriptor. (POSIX locks would all be dropped as soon as anything in this process
- * closed any descriptor of the file.) Taking one never waits.
+ * They are open-file-description locks: they belong to this connection's descriptor, conflict
+ * with those of other connections in this process and with the POSIX locks of other processes,
+ * and go away only with this descriptor. (POSIX locks would all be dropped as soon as anything in
+ * this process closed any descriptor of the file.) Taking one never waits.
  *
  *     SHARED      read lock on 510 bytes        RESERVED  write lock on one byte
  *     PENDING     write lock on one byte        EXCLUSIVE write lock on the 510 bytes */

@@ -1,9 +1,10 @@
 /* sqlite_reserve.c - a full disk must be a known outcome.
  *
- * The writes of a transaction reach the disk together, at xSync, where ENOSPC would leave unknown how
- * much of them did. So the blocks are reserved when xWrite accepts the bytes: on a full disk xWrite
- * itself gives SQLITE_FULL, nothing of the transaction is in the file, and SQLite rolls back cleanly.
- * Where the file system cannot reserve, a full disk is met at xSync and counts as a failure. */
+ * The writes of a transaction reach the disk together, at xSync, where ENOSPC would leave unknown
+ * how much of them did. So the blocks are reserved when xWrite accepts the bytes: on a full disk
+ * xWrite itself gives SQLITE_FULL, nothing of the transaction is in the file, and SQLite rolls
+ * back cleanly. Where the file system cannot reserve, a full disk is met at xSync and counts as a
+ * failure. */
 #include "clients/sqlite_file.h"
 #include "clients/sqlite_io.h"
 

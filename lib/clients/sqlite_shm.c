@@ -1,11 +1,11 @@
-/* sqlite_shm.c - the wal-index: memory that all connections of a WAL database share, in this process
- * and in others, as the "-shm" file mapped by each.
+/* sqlite_shm.c - the wal-index: memory that all connections of a WAL database share, in this
+ * process and in others, as the "-shm" file mapped by each.
  *
- * Each connection has its own descriptor, mapping and open-file-description locks, so connections of
- * one process are to each other what processes are. The layout is that of os_unix.c: eight lock slots
- * at byte 120, and byte 128, the "dead man's switch": each user holds a read lock on it, and whoever
- * can get a write lock knows that nobody uses the file, and empties it, since after a crash its
- * content means nothing. */
+ * Each connection has its own descriptor, mapping and open-file-description locks, so connections
+ * of one process are to each other what processes are. The layout is that of os_unix.c: eight
+ * lock slots at byte 120, and byte 128, the "dead man's switch": each user holds a read lock on
+ * it, and whoever can get a write lock knows that nobody uses the file, and empties it, since
+ * after a crash its content means nothing. */
 #include "clients/sqlite_file.h"
 #include "clients/sqlite_io.h"
 #include "ring/system.h"
@@ -101,7 +101,8 @@ static int shm_grow(struct sqlite_shm *shm, uint64_t old_size, uint64_t size)
     return 0;
 }
 
-/* Maps until `region` is there; leaves it unmapped when the file is too short and `extend` is off. */
+/* Maps until `region` is there; leaves it unmapped when the file is too short and `extend` is
+ * off. */
 static int shm_extend_maps(struct sqlite_shm *shm, unsigned region, size_t region_size, bool extend)
 {
     size_t map_size = region_size * shm->map_regions;

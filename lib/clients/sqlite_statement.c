@@ -1,7 +1,7 @@
 /* sqlite_statement.c - preparing statements, and keeping the last used ones prepared.
  *
- * A statement in the cache is idle and has no parameters bound; while a task uses it, it is not in the
- * cache, so the same text can be prepared twice at once. */
+ * A statement in the cache is idle and has no parameters bound; while a task uses it, it is not
+ * in the cache, so the same text can be prepared twice at once. */
 #include "clients/sqlite_database.h"
 
 #include <errno.h>
@@ -103,8 +103,8 @@ int aw_sqlite_prepare(struct aw_sqlite *database, const char *sql, size_t sql_si
     aw_sqlite_next_word(&tail, end, &length);
     if (length > 0 || tail < end) {
         sqlite3_finalize(statement);
-        return aw_error_set_code(reterr, -EINVAL, "SQLITE_ERROR",
-                                 "there is more than one statement: send one at a time");
+        return aw_error_set_code(reterr, -ENOTSUP, "SQLITE_ERROR",
+                                 "there is more than one statement");
     }
     *ret_statement = statement;
     return 0;

@@ -1,7 +1,8 @@
 /* sqlite_vfs.c - opening, deleting and naming files for SQLite; see sqlite_vfs.h.
  *
- * Its calls are made inside a task, by the one that owns the connection, and may suspend it. Those that
- * SQLite makes while it is in no position to wait (randomness, time, a sleep of 0) do not. */
+ * Its calls are made inside a task, by the one that owns the connection, and may suspend it.
+ * Those that SQLite makes while it is in no position to wait (randomness, time, a sleep of 0) do
+ * not. */
 #include "clients/sqlite_vfs.h"
 
 #include "clients/sqlite_file.h"

@@ -1,4 +1,5 @@
-/* sqlite_wait.c - how a connection waits: for another's lock, for other tasks' turn, and in sleep().
+/* sqlite_wait.c - how a connection waits: for another's lock, for other tasks' turn, and in
+ * sleep().
  *
  * SQLite calls these in the middle of a statement; each suspends only the task that owns the
  * connection, and ends when that task is cancelled or past its deadline. */
@@ -31,7 +32,8 @@ static int on_busy(void *context, int tries)
     uint64_t step_ms = BUSY_FIRST_MS << (tries < 6 ? tries : 6);
     if (step_ms > BUSY_STEP_MAX_MS)
         step_ms = BUSY_STEP_MAX_MS;
-    uint64_t wake_ns = now_ns + (step_ms * AW_NS_PER_MS) / 2 + aw_random_below(step_ms * AW_NS_PER_MS);
+    uint64_t step_ns = step_ms * AW_NS_PER_MS;
+    uint64_t wake_ns = now_ns + step_ns / 2 + aw_random_below(step_ns);
     return aw_sleep_until(wake_ns < until_ns ? wake_ns : until_ns) == 0;
 }
 

@@ -1,24 +1,26 @@
 /* sqlite.h - SQLite, unmodified, with its file I/O awaited on the ring.
  *
  * A connection is an ordinary sqlite3 *: use every sqlite3_* function on it (sqlite3_prepare_v3,
- * sqlite3_step ...). Where SQLite would wait for the disk or for a lock, only the calling task waits and
- * the loop goes on. So inside aw_run each sqlite3_* call on a connection counts as AW_SUSPENDS. Two
- * rules follow:
+ * sqlite3_step ...). Where SQLite would wait for the disk or for a lock, only the calling task
+ * waits and the loop goes on. So inside aw_run each sqlite3_* call on a connection counts as
+ * AW_SUSPENDS. Two rules follow:
  *   - one task at a time uses a connection: SQLite does not know that it was suspended halfway;
- *   - one thread of the process uses SQLite (SQLITE_CONFIG_SINGLETHREAD is set), and the first database
- *     is opened with aw_sqlite_open, before anything else initialises SQLite.
+ *   - one thread of the process uses SQLite (SQLITE_CONFIG_SINGLETHREAD is set), and the first
+ *     database is opened with aw_sqlite_open, before anything else initialises SQLite.
  *
- * Interruptions: reads, writes and syncs always finish, so a commit is never cut in half. A task that
- * is cancelled or past its deadline has its running statement stopped with SQLITE_INTERRUPT instead
- * (a long query yields to other tasks about every millisecond and looks then), and waits for locks and
- * the SQL function sleep(ms) end early. aw_sqlite_error turns that into -ECANCELED or -ETIME.
+ * Interruptions: reads, writes and syncs always finish, so a commit is never cut in half. A task
+ * that is cancelled or past its deadline has its running statement stopped with SQLITE_INTERRUPT
+ * instead (a long query yields to other tasks about every millisecond and looks then), and waits
+ * for locks and the SQL function sleep(ms) end early. aw_sqlite_error turns that into -ECANCELED
+ * or -ETIME.
  *
- * Commits are durable: journal_mode=WAL and synchronous=FULL, and weaker settings of synchronous are
- * refused. A transaction's WAL frames gather in memory (8 MiB at most, then they are written out without
- * a sync) and go to the disk as one durable write. A full disk is SQLITE_FULL while the statement runs,
- * and rolls back cleanly. Any other failed write or sync leaves unknown what is stored: the connection has then
- * *failed*, every call on it gives SQLITE_IOERR, and nobody may be told yes or no about that transaction:
- * close it, open it again, aw_sqlite_checkpoint(..., true), look what is there.
+ * Commits are durable: journal_mode=WAL and synchronous=FULL, and weaker settings of synchronous
+ * are refused. A transaction's WAL frames gather in memory (8 MiB at most, then they are written
+ * out without a sync) and go to the disk as one durable write. A full disk is SQLITE_FULL while
+ * the statement runs, and rolls back cleanly. Any other failed write or sync leaves unknown what
+ * is stored: the connection has then *failed*, every call on it gives SQLITE_IOERR, and nobody
+ * may be told yes or no about that transaction: close it, open it again,
+ * aw_sqlite_checkpoint(..., true), look what is there.
  *
  * Automatic checkpoints are off: the owner calls aw_sqlite_checkpoint, best while idle, when
  * aw_sqlite_wal_size says so (4 to 16 MiB).
@@ -38,30 +40,32 @@ enum aw_sqlite_flags {
     AW_SQLITE_READ_ONLY = 2,
     AW_SQLITE_EXCLUSIVE = 4,  /* keep every other connection and process out; the wal-index is then
                                  in private memory. -EBUSY when somebody has it open */
-    AW_SQLITE_UNTRUSTED = 8,  /* the SQL comes from users: transactions, ATTACH, temporary objects and
-                                 most PRAGMAs are refused, SQLite's limits are lowered so that a stack
-                                 of 256 KiB holds any statement, sorting uses temporary files */
+    AW_SQLITE_UNTRUSTED = 8,  /* the SQL comes from users: transactions, ATTACH, temporary objects
+                                 and most PRAGMAs are refused, SQLite's limits lowered for the sake
+                                 of the stack, sorting uses temporary files */
 };
 
 struct aw_sqlite_options {
     unsigned flags;
     uint32_t busy_timeout_ms; /* how long to wait for another connection's lock; 0: 5,000 */
     uint32_t length_max;      /* of a value, row or statement in bytes; 0: 64 MiB */
-    void (*on_failure)(void *context); /* called once when the connection fails (see above), from
-                                          inside the call that failed: set a flag, no more. NULL: none */
+    /* Called once when the connection fails (see above), from inside the call that failed: set a
+     * flag, no more. NULL: none. */
+    void (*on_failure)(void *context);
     void *context;
 };
 
-/* Opens a database. `options` may be NULL (no flags). Fails with the code and words of SQLite in *reterr:
- * -ENOENT, -EACCES, -EBUSY (locked), -EBADMSG (not a database, or corrupt), -ENOSPC, -ENOMEM, -EIO ... */
+/* Opens a database. `options` may be NULL (no flags). Fails with the code and words of SQLite in
+ * *reterr: -ENOENT, -EACCES, -EBUSY (locked), -EBADMSG (not a database, or corrupt), -ENOSPC,
+ * -ENOMEM, -EIO ... */
 AW_API AW_MUST_CHECK AW_SUSPENDS int aw_sqlite_open(struct aw_sqlite **ret_database,
                                                     const char *path,
                                                     const struct aw_sqlite_options *options,
                                                     struct aw_error *reterr);
 
-/* Closes and frees it, also when this fails or the task is cancelled. Its own statements must have been
- * finalized. The last connection of a database checkpoints and removes the WAL; -EIO when that failed
- * (nothing is lost: the next open recovers). NULL is nothing. */
+/* Closes and frees it, also when this fails or the task is cancelled. Its own statements must
+ * have been finalized. The last connection of a database checkpoints and removes the WAL; -EIO
+ * when that failed (nothing is lost: the next open recovers). NULL is nothing. */
 AW_API AW_SUSPENDS int aw_sqlite_close(struct aw_sqlite *database);
 
 /* The connection, for sqlite3_* calls. Never close it directly. */
@@ -71,40 +75,110 @@ AW_API sqlite3 *aw_sqlite_handle(const struct aw_sqlite *database);
 AW_API bool aw_sqlite_failed(const struct aw_sqlite *database);
 
 /* Turns the result code of the sqlite3_* call that has just been made into a negative errno, and
- * fills *reterr: code "SQLITE_CONSTRAINT_UNIQUE", message from SQLite. SQLITE_OK, SQLITE_ROW and SQLITE_DONE give
- * 0. -ECANCELED or -ETIME when the task's interruption was the cause. */
+ * fills *reterr: code "SQLITE_CONSTRAINT_UNIQUE", message from SQLite. SQLITE_OK, SQLITE_ROW and
+ * SQLITE_DONE give 0. -ECANCELED or -ETIME when the task's interruption was the cause; -EUCLEAN
+ * when the connection has failed. */
 AW_API int aw_sqlite_error(struct aw_sqlite *database, int result_code, struct aw_error *reterr);
 
-/* "SQLITE_BUSY_SNAPSHOT" for 517 and so on; "SQLITE_UNKNOWN" for a code this build does not know. */
+/* "SQLITE_BUSY_SNAPSHOT" for 517 and so on; "SQLITE_UNKNOWN" for a code nobody knows. */
 AW_API const char *aw_sqlite_code_name(int extended_result_code);
 
 /* Runs statements that need no parameters and whose rows nobody wants. */
 AW_API AW_MUST_CHECK AW_SUSPENDS int aw_sqlite_execute(struct aw_sqlite *database, const char *sql,
                                                        struct aw_error *reterr);
 
-/* Prepares one statement, from the connection's cache when it is there (the 64 last used are kept). Text after
- * the statement other than blanks and comments gives -EINVAL, as does no statement at all. Give it back with
- * aw_sqlite_done; do not finalize it. */
+/* Prepares one statement, from the connection's cache when it is there (the 64 last used are
+ * kept). A second statement in the text gives -ENOTSUP, no statement at all -EINVAL. Give it back
+ * with aw_sqlite_done; do not finalize it. */
 AW_API AW_MUST_CHECK AW_SUSPENDS int aw_sqlite_prepare(struct aw_sqlite *database, const char *sql,
-                                                       size_t sql_size, sqlite3_stmt **ret_statement,
+                                                       size_t sql_size,
+                                                       sqlite3_stmt **ret_statement,
                                                        struct aw_error *reterr);
 
 /* Resets the statement, clears its parameters and puts it into the cache. NULL is nothing. */
 AW_API AW_SUSPENDS void aw_sqlite_done(struct aw_sqlite *database, sqlite3_stmt *statement);
 
-/* The next word of SQL text: skips blanks, semicolons and comments from *cursor on, moves *cursor behind the
- * word and returns where it begins, its length in *ret_length. Length 0: no word is left, or something else than
- * a word comes next (then *cursor is short of `end`). */
+/* The next word of SQL text: skips blanks, semicolons and comments from *cursor on, moves *cursor
+ * behind the word and returns where it begins, its length in *ret_length. Length 0: no word is
+ * left, or something else than a word comes next (then *cursor is short of `end`). */
 AW_API const char *aw_sqlite_next_word(const char **cursor, const char *end, size_t *ret_length);
 
 /* Moves what is in the WAL into the database, both synced. PASSIVE moves what it can without
- * waiting; with `truncate` everything, and the WAL becomes empty (-EBUSY when others are in the way). Use it
- * when no other connection is inside a transaction. */
+ * waiting; with `truncate` everything, and the WAL becomes empty (-EBUSY when others are in the
+ * way). Use it when no other connection is inside a transaction. */
 AW_API AW_MUST_CHECK AW_SUSPENDS int aw_sqlite_checkpoint(struct aw_sqlite *database, bool truncate,
                                                           struct aw_error *reterr);
 
-/* Bytes in the WAL that no checkpoint has moved yet, as this connection saw it at its last commit or
- * checkpoint. */
+/* Bytes in the WAL that no checkpoint has moved yet, as this connection saw it at its last commit
+ * or checkpoint. */
 AW_API uint64_t aw_sqlite_wal_size(const struct aw_sqlite *database);
+
+/* --- a pool: several connections to one database -------------------------------------------------
+ *
+ * Readers run at the same time, writers one after the other in the order they came (a write that
+ * must wait holds no connection). The pool checkpoints by itself: when 4 MiB are in the WAL and no
+ * connection is inside a transaction; above 16 MiB it holds new queries back for up to a second to
+ * get there; above 1 GiB, which takes a reader that never ends, writes give -ENOSPC. A query that
+ * commits just then pays for it.
+ *
+ * When a write or sync fails, the query gets -EUCLEAN: whether it is stored is unknown. The pool
+ * then closes its connections and opens them anew, and answers -EAGAIN until what the WAL holds has
+ * been moved into the database and synced. Foreign keys are enforced. */
+
+struct aw_sqlite_pool;
+
+struct aw_sqlite_pool_options {
+    unsigned flags;           /* as of aw_sqlite_open, without AW_SQLITE_EXCLUSIVE */
+    uint32_t connections_max; /* 1...1,024; 0: 8. Opened when needed */
+    uint32_t busy_timeout_ms; /* as of aw_sqlite_open */
+    uint32_t length_max;
+};
+
+/* Makes a pool; opens nothing. -EINVAL, -ENOMEM. */
+AW_API AW_MUST_CHECK int aw_sqlite_pool_new(struct aw_sqlite_pool **ret_pool, const char *path,
+                                            const struct aw_sqlite_pool_options *options,
+                                            struct aw_error *reterr);
+
+/* Closes all connections (the last one checkpoints) and frees it. No query may be running. */
+AW_API AW_SUSPENDS void aw_sqlite_pool_free(struct aw_sqlite_pool *pool);
+
+struct aw_sqlite_value {
+    int type;         /* SQLITE_NULL, SQLITE_TEXT, SQLITE_BLOB, SQLITE_INTEGER or SQLITE_FLOAT */
+    const void *data; /* of TEXT (UTF-8, need not end with NUL) and BLOB */
+    size_t size;
+    int64_t integer;
+    double real;
+};
+
+struct aw_sqlite_statement {
+    const char *sql;
+    size_t sql_size;
+    const struct aw_sqlite_value *values; /* as many as the statement has parameters */
+    unsigned value_count;
+};
+
+/* Where a query's results go, while it runs. A negative result stops the query, undoes what it
+ * did, and is what aw_sqlite_query returns (with *reterr as the receiver left it). The receiver
+ * must not suspend or keep pointers into the statement. Any function may be NULL. */
+struct aw_sqlite_receiver {
+    void (*restart)(void *context); /* forget everything: the query begins (possibly once more) */
+    int (*begin)(void *context, unsigned index, sqlite3_stmt *statement);
+    int (*row)(void *context, sqlite3_stmt *statement);
+    int (*end)(void *context, unsigned index, sqlite3_stmt *statement, int64_t changes);
+    void *context;
+};
+
+/* Runs 1...1,000 statements as one transaction: all of them or none. On return 0 what they wrote
+ * is durable. Errors: those of aw_sqlite_error; -EINVAL also for a wrong number of values;
+ * -EUCLEAN and -EAGAIN as above; what aw_sqlite_open gives when a connection cannot be opened. */
+AW_API AW_MUST_CHECK AW_SUSPENDS int aw_sqlite_query(struct aw_sqlite_pool *pool,
+                                                     const struct aw_sqlite_statement *statements,
+                                                     unsigned count,
+                                                     const struct aw_sqlite_receiver *receiver,
+                                                     struct aw_error *reterr);
+
+/* Opens a connection if none is open and reads from the database: 0 when it can be used. */
+AW_API AW_MUST_CHECK AW_SUSPENDS int aw_sqlite_pool_probe(struct aw_sqlite_pool *pool,
+                                                          struct aw_error *reterr);
 
 #endif

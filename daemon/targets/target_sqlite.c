@@ -1,0 +1,238 @@
+/* target_sqlite.c - jobs on a local SQLite database.
+ *
+ * Each job is one transaction, durable when it is answered; a pool of connections runs reading
+ * jobs at the same time and writing ones in turn. Statements that control transactions or change
+ * the connection are refused, foreign keys are enforced, the SQL function sleep(ms) suspends only
+ * its job.
+ *
+ * How arguments are bound and results look: target_sqlite_arguments.c, target_sqlite_result.c.
+ *
+ * Down: the file cannot be opened or used (no such folder, no permission, not a database,
+ * corrupt, disk full, I/O error). One probe task then tries with growing pauses until it answers
+ * again. A file that another process keeps locked is not down: the job is retried. */
+#include "targets/target_sqlite.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define PROBE_FIRST_MS 250u
+#define PROBE_MAX_MS 30000u
+#define SPACE_NEEDED_BYTES ((uint64_t)4 << 20)
+
+struct sqlite_target {
+    struct aw_sqlite_pool *pool;
+    bool probing;
+    bool disk_full;    /* why it is down: reading proves nothing then */
+    uint32_t pause_ms; /* before the next probe; falls back once a job has succeeded */
+};
+
+static int check(struct target *target, const struct argument *arguments, uint32_t count,
+                 struct aw_error *reterr)
+{
+    (void)target;
+    return sqlite_job_check(arguments, count, reterr);
+}
+
+static int probe_once(struct target *target, struct aw_error *reterr)
+{
+    struct sqlite_target *state = target->state;
+    int result = aw_sqlite_pool_probe(state->pool, reterr);
+    if (result < 0 || !state->disk_full)
+        return result;
+    uint64_t free_bytes;
+    result = aw_disk_free(target->settings.path, &free_bytes);
+    if (result == 0 && free_bytes < SPACE_NEEDED_BYTES)
+        return aw_error_set(reterr, -ENOSPC, "the disk of %s is full: make room",
+                            target->settings.path);
+    return 0;
+}
+
+static bool is_locked(const struct aw_error *error)
+{
+    return error->number == -EBUSY;
+}
+
+/* Until the database answers, or the daemon stops. */
+static int probe(void *argument)
+{
+    struct target *target = argument;
+    struct sqlite_target *state = target->state;
+    aw_task_set_name(NULL, "sqlite probe");
+    int result = 0;
+    while (result == 0) {
+        struct aw_error error = { 0 };
+        int answer = probe_once(target, &error);
+        if (answer == 0 || is_locked(&error)) {
+            state->disk_full = false;
+            target_set_up(target);
+            break;
+        }
+        if (answer == -ECANCELED)
+            break;
+        target_set_down(target, error.message);
+        uint32_t pause_ms = state->pause_ms;
+        state->pause_ms = pause_ms * 2 < PROBE_MAX_MS ? pause_ms * 2 : PROBE_MAX_MS;
+        result = aw_sleep(pause_ms / 2 + aw_random_below(pause_ms));
+    }
+    state->probing = false;
+    return 0;
+}
+
+static int probe_after_pause(void *argument)
+{
+    struct target *target = argument;
+    struct sqlite_target *state = target->state;
+    if (aw_sleep(state->pause_ms) == 0)
+        return probe(argument);
+    state->probing = false;
+    return 0;
+}
+
+static void go_down(struct target *target, const char *reason)
+{
+    struct sqlite_target *state = target->state;
+    target_set_down(target, reason);
+    if (state->probing)
+        return;
+    state->probing = true;
+    if (aw_group_spawn(target->group, probe_after_pause, target) < 0) {
+        /* No task to spare, or stopping: rather up and failing than down for ever. */
+        state->probing = false;
+        target_set_up(target);
+    }
+}
+
+static int start(struct target *target, struct aw_error *reterr)
+{
+    struct sqlite_target *state = calloc(1, sizeof(*state));
+    if (!state)
+        return aw_error_set(reterr, -ENOMEM, "cannot start target %s: out of memory",
+                            target->settings.name);
+    struct aw_sqlite_pool_options options = {
+        .flags = AW_SQLITE_CREATE | AW_SQLITE_UNTRUSTED,
+        .connections_max = target->settings.connections,
+    };
+    int result = aw_sqlite_pool_new(&state->pool, target->settings.path, &options, reterr);
+    if (result < 0) {
+        free(state);
+        return result;
+    }
+    state->pause_ms = PROBE_FIRST_MS;
+    state->probing = true;
+    target->state = state;
+    target->up = true;
+    result = aw_group_spawn(target->group, probe, target);
+    if (result < 0) {
+        aw_sqlite_pool_free(state->pool);
+        free(state);
+        target->state = NULL;
+        return aw_error_set(reterr, result, "cannot start target %s: %s", target->settings.name,
+                            aw_error_text(result));
+    }
+    return 0;
+}
+
+static bool code_begins(const struct aw_error *error, const char *prefix)
+{
+    return strncmp(error->code, prefix, strlen(prefix)) == 0;
+}
+
+static enum outcome_kind kind_of(const struct aw_error *error)
+{
+    switch (error->number) {
+    case -ECANCELED:
+    case -ETIME:
+        return OUTCOME_STOPPED;
+    case -EUCLEAN:
+        return OUTCOME_INTERRUPTED;
+    case -EAGAIN: /* the pool recovers */
+        return OUTCOME_UNAVAILABLE;
+    case -EBUSY:
+    case -ENOMEM:
+        return OUTCOME_RETRY;
+    default:
+        break;
+    }
+    static const char *const unusable[] = { "SQLITE_FULL", "SQLITE_IOERR", "SQLITE_CORRUPT",
+                                            "SQLITE_NOTADB", "SQLITE_CANTOPEN" };
+    for (size_t i = 0; i < sizeof(unusable) / sizeof(unusable[0]); i++)
+        if (code_begins(error, unusable[i]))
+            return OUTCOME_UNAVAILABLE;
+    return code_begins(error, "SQLITE_READONLY") ? OUTCOME_RETRY : OUTCOME_DEAD;
+}
+
+static const char *code_of(const struct aw_error *error)
+{
+    if (error->number == -ECANCELED)
+        return "CANCELLED";
+    if (error->number == -ETIME)
+        return "TIMEOUT";
+    return error->code[0] ? error->code : aw_error_name(error->number);
+}
+
+static void fail(struct target *target, const struct aw_error *error, struct outcome *outcome)
+{
+    struct sqlite_target *state = target->state;
+    enum outcome_kind kind = kind_of(error);
+    const char *hint = error->number == -ENOTSUP ? ": send one, or several as TX" : "";
+    outcome_set(outcome, kind, code_of(error), "%s%s", error->message, hint);
+    if (kind == OUTCOME_INTERRUPTED || kind == OUTCOME_UNAVAILABLE) {
+        state->disk_full = code_begins(error, "SQLITE_FULL");
+        go_down(target, error->message);
+    }
+}
+
+static void execute(struct target *target, const struct execution *execution,
+                    struct outcome *ret_outcome)
+{
+    struct sqlite_target *state = target->state;
+    *ret_outcome = (struct outcome){ 0 };
+    struct aw_error error = { 0 };
+    struct sqlite_job job;
+    int result = sqlite_job_parse(execution->arguments, execution->argument_count, &job, &error);
+    if (result < 0) {
+        fail(target, &error, ret_outcome);
+        return;
+    }
+
+    struct buffer out = { 0 };
+    struct sqlite_result rows = { .job = &job,
+                                  .format = execution->format,
+                                  .size_max = execution->result_size_max,
+                                  .error = &error,
+                                  .out = &out };
+    struct aw_sqlite_receiver receiver = sqlite_result_receiver(&rows);
+    result = aw_sqlite_query(state->pool, job.statements, job.count, &receiver, &error);
+    buffer_free(&rows.rows);
+    sqlite_job_free(&job);
+    if (result < 0) {
+        error.number = result;
+        buffer_free(&out);
+        fail(target, &error, ret_outcome);
+        return;
+    }
+    outcome_set(ret_outcome, OUTCOME_DONE, "", "%s", "");
+    ret_outcome->result = out;
+    state->pause_ms = PROBE_FIRST_MS;
+    if (!state->disk_full)
+        target_set_up(target);
+}
+
+static void stop(struct target *target)
+{
+    struct sqlite_target *state = target->state;
+    if (!state)
+        return;
+    aw_sqlite_pool_free(state->pool);
+    free(state);
+    target->state = NULL;
+}
+
+const struct target_type target_type_sqlite = {
+    .name = "sqlite",
+    .check = check,
+    .start = start,
+    .execute = execute,
+    .stop = stop,
+};
