@@ -59,7 +59,7 @@ def wait_until(condition, timeout_s, what):
 class Process:
     """One child with its output in a file."""
 
-    def __init__(self, command, log, environment=None, limits=None):
+    def __init__(self, command, log, environment=None, limits=None, keep=()):
         self.command = [str(word) for word in command]
         self.log = pathlib.Path(log)
 
@@ -71,7 +71,7 @@ class Process:
         with open(self.log, "ab") as output:
             self.child = subprocess.Popen(self.command, stdin=subprocess.DEVNULL, stdout=output,
                                           stderr=subprocess.STDOUT, env=environment,
-                                          preexec_fn=prepare)
+                                          preexec_fn=prepare, pass_fds=keep)
 
     @property
     def pid(self):
