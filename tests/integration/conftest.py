@@ -1,5 +1,5 @@
-"""conftest.py - the servers (one PostgreSQL and one Redis a session), daemons (one a test), a time limit
-for each test. Everything started here is stopped by pid, also when the test failed."""
+"""conftest.py - the servers (PostgreSQL and Redis once a session), daemons (one a test), a time
+limit for each test. Everything started here is stopped by pid, also when the test failed."""
 
 import itertools
 import signal

@@ -1,5 +1,6 @@
-/* hiredis_client.c - drives the daemon through hiredis, as a C program of a user would. Prints what it
- * saw; exits 1 with one line on the first surprise. Arguments: the socket, then how many to pipeline. */
+/* hiredis_client.c - drives the daemon through hiredis, as a C program of a user would. Prints
+ * what it saw; exits 1 with one line on the first surprise. Arguments: the socket, and how many to
+ * pipeline. */
 #include <hiredis/hiredis.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -7,7 +8,8 @@
 
 static void fail(const char *what, const redisReply *reply)
 {
-    fprintf(stderr, "%s: %s\n", what, reply != NULL && reply->str != NULL ? reply->str : "no reply");
+    const char *seen = reply != NULL && reply->str != NULL ? reply->str : "no reply";
+    fprintf(stderr, "%s: %s\n", what, seen);
     exit(1);
 }
 
@@ -25,10 +27,9 @@ static redisReply *expect(redisContext *context, redisReply *reply, int type, co
 static void submit_and_await(redisContext *context)
 {
     const char bytes[] = {'a', '\0', 'b', '\r', '\n', (char)0xff};
-    redisReply *job = expect(context,
-                             redisCommand(context, "SUBMIT local %s %b", "SELECT hex(?1) AS h", bytes,
-                                          sizeof bytes),
-                             REDIS_REPLY_STRING, "SUBMIT");
+    redisReply *job = redisCommand(context, "SUBMIT local %s %b", "SELECT hex(?1) AS h", bytes,
+                                   sizeof bytes);
+    expect(context, job, REDIS_REPLY_STRING, "SUBMIT");
     redisReply *rows = expect(context, redisCommand(context, "AWAIT %s", job->str),
                               REDIS_REPLY_ARRAY, "AWAIT");
     if (rows->elements != 2 || strcmp(rows->element[1]->element[0]->str, "6100620D0AFF") != 0)
@@ -73,7 +74,8 @@ int main(int argc, char **argv)
     }
     redisContext *context = redisConnectUnix(argv[1]);
     if (context == NULL || context->err != 0) {
-        fprintf(stderr, "connect %s: %s\n", argv[1], context != NULL ? context->errstr : "no memory");
+        fprintf(stderr, "connect %s: %s\n", argv[1],
+                context != NULL ? context->errstr : "no memory");
         return 1;
     }
     submit_and_await(context);

@@ -1,4 +1,4 @@
-"""test_configuration.py - wrong configuration is refused as FILE:LINE: what, and nothing has started."""
+"""test_configuration.py - wrong configuration is refused as FILE:LINE: what; nothing starts."""
 
 import subprocess
 
@@ -16,16 +16,16 @@ type = sqlite
 path = local.db
 """
 
-# (what is appended to GOOD, the line of the appended text that is wrong, what the message must name)
+POSTGRES = "[target more]\ntype = postgres\nuri = postgresql://x\n"
+
+# (what is appended to GOOD, which line of it is wrong, what the message must name)
 WRONG = {
     "unknown section": ("[nosuch]\nkey = 1\n", 1, "nosuch"),
     "unknown key": ("[target more]\ntype = sqlite\npath = x.db\ncolour = red\n", 4, "colour"),
     "unknown type": ("[target more]\ntype = oracle\n", 2, "oracle"),
     "unknown mode": ("[socket more]\npath = /tmp/x.sock\nmode = banana\n", 3, "banana"),
-    "number that is none": ("[target more]\ntype = postgres\nuri = postgresql://x\nconnections = many\n",
-                            4, "many"),
-    "number out of range": ("[target more]\ntype = postgres\nuri = postgresql://x\nconnections = 0\n",
-                            4, "connections"),
+    "number that is none": (POSTGRES + "connections = many\n", 4, "many"),
+    "number out of range": (POSTGRES + "connections = 0\n", 4, "connections"),
     "line that is none": ("[target more]\ntype = sqlite\nthis is no assignment\n", 3, ""),
     "section that is not closed": ("[target more\ntype = sqlite\n", 1, ""),
     "name that is an option": ("[target delay]\ntype = sqlite\npath = x.db\n", 1, "delay"),
@@ -95,7 +95,7 @@ def test_comments_blanks_and_continuations_of_ini(make_daemon):
 
 
 def test_second_folder_of_settings(make_daemon):
-    """awaitd.conf.d/*.conf beside the file is read after it, and its mistakes name its own lines."""
+    """awaitd.conf.d/*.conf beside the file is read after it; its mistakes name its own lines."""
     own = make_daemon()
     write(own)
     folder = own.configuration.with_name(own.configuration.name + ".d")
@@ -112,8 +112,8 @@ def test_second_folder_of_settings(make_daemon):
 
 
 def run(*words):
-    return subprocess.run([str(daemon_module.AWAITD), *map(str, words)], capture_output=True, text=True,
-                          timeout=60, check=False)
+    return subprocess.run([str(daemon_module.AWAITD), *map(str, words)], capture_output=True,
+                          text=True, timeout=60, check=False)
 
 
 def test_check_of_a_good_configuration(make_daemon):

@@ -1,4 +1,4 @@
-"""test_connections.py - thousands of idle clients, clients that do not read, clients that vanish."""
+"""test_connections.py - thousands of idle clients, some that do not read, some that vanish."""
 
 import resource
 import threading
@@ -54,13 +54,14 @@ def test_5000_idle_clients_cost_the_busy_one_nothing(many_descriptors, make_daem
         finally:
             for client in idle:
                 client.close()
-        process.wait_until(lambda: local.descriptors() < 200, 30, "the descriptors to be closed")
+        process.wait_until(lambda: local.descriptors() < 200, 30,
+                       "the descriptors to be closed")
         assert busy.call("PING") == "PONG"
 
 
 def test_client_that_does_not_read_is_held_back(local):
-    """100 MB of answers are asked for and not read: the daemon's memory stays, others are served, and
-    what was asked is all there, in order, once it is read."""
+    """100 MB of answers are asked for and not read: the daemon's memory stays, others are served,
+    and what was asked is all there, in order, once it is read."""
     count, size = 10000, 10000
     slow = local.connect(timeout_s=120, receive_buffer=4096)
     before = local.resident_bytes()
@@ -90,7 +91,8 @@ def test_client_that_never_reads_and_vanishes(local):
         except (TimeoutError, OSError):
             pass  # held back, as it should be
         slow.close()
-    process.wait_until(lambda: local.descriptors() <= before + 1, 30, "the descriptors to be closed")
+    process.wait_until(lambda: local.descriptors() <= before + 1, 30,
+                       "the descriptors to be closed")
     assert local.answers()
 
 
@@ -98,7 +100,8 @@ def test_connections_come_and_go(local):
     before = local.descriptors()
     for _ in range(3000):
         local.connect().close()
-    process.wait_until(lambda: local.descriptors() <= before + 1, 30, "the descriptors to be closed")
+    process.wait_until(lambda: local.descriptors() <= before + 1, 30,
+                       "the descriptors to be closed")
     assert local.answers()
 
 

@@ -6,7 +6,8 @@ import pytest
 
 from harness import wire
 
-FIELDS = {"id", "queue", "target", "state", "priority", "attempts", "retry", "due", "created", "error"}
+FIELDS = {"id", "queue", "target", "state", "priority", "attempts", "retry", "due", "created",
+          "error"}
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""test_lifecycle.py - SIGTERM, restart, kill -9, and what a job and its result have to do with them."""
+"""test_lifecycle.py - SIGTERM, restart, kill -9, and what becomes of jobs and results."""
 
 import signal
 import time

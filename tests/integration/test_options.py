@@ -54,14 +54,16 @@ def test_priority_decides_who_starts_first(make_daemon):
              "INSERT INTO o(p) VALUES (?)", str(priority))
             for number in range(100) for priority in (2000, 10))
         assert client.call("GATHER", *jobs) == ["INSERT 0 1"] * 200
-        order = [int(row[0]) for row in client.call("RUN", "local", "SELECT p FROM o ORDER BY n")[1:]]
-        # Writers take turns on one file, a few at a time: the urgent hundred come first, but for those.
+        rows = client.call("RUN", "local", "SELECT p FROM o ORDER BY n")[1:]
+        order = [int(row[0]) for row in rows]
+        # Writers take turns on one file, a few at a time: but for those the urgent come first.
         assert order[:84].count(10) >= 80, order
 
 
 def test_timeout_of_a_job(local):
     with local.connect() as client:
-        job = client.call("SUBMIT", "TIMEOUT", "100", "RETRY", "0", "local", "SELECT sleep(3600000)")
+        job = client.call("SUBMIT", "TIMEOUT", "100", "RETRY", "0", "local",
+                          "SELECT sleep(3600000)")
         reply = client.call("AWAIT", job)
         assert isinstance(reply, wire.Error) and "TIMEOUT" in reply, reply
         assert state_of(client, job) == "dead"
@@ -77,7 +79,8 @@ def test_timeout_is_retried(local):
 
 def test_run_timeout(local):
     with local.connect() as client:
-        assert client.call("RUN", "TIMEOUT", "100", "local", "SELECT sleep(3600000)").word == "TIMEOUT"
+        reply = client.call("RUN", "TIMEOUT", "100", "local", "SELECT sleep(3600000)")
+        assert reply.word == "TIMEOUT"
         assert client.call("RUN", "local", "SELECT 1 AS one") == [[b"one"], [b"1"]]
 
 
@@ -122,5 +125,6 @@ def test_options_in_any_order_and_case(local):
 
 def test_format_json(local):
     with local.connect() as client:
-        reply = client.call("RUN", "FORMAT", "json", "local", "SELECT 1 AS one, 'x' AS t, NULL AS n")
+        reply = client.call("RUN", "FORMAT", "json", "local",
+                            "SELECT 1 AS one, 'x' AS t, NULL AS n")
         assert json.loads(reply) == [{"one": 1, "t": "x", "n": None}]

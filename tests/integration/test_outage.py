@@ -51,8 +51,8 @@ def test_jobs_queued_while_it_is_gone_are_all_done(three, client, outage, table)
 
 
 def test_server_dies_under_load(three, client, outage, postgres):
-    """At least once: a job whose answer was cut off runs again; the outage itself costs no attempt that
-    the job would miss (RETRY 0 jobs that never reached the server are still done)."""
+    """At least once: a job whose answer was cut off runs again; the outage
+    costs a job that never reached the server nothing."""
     postgres.query("DROP TABLE IF EXISTS load")
     postgres.query("CREATE TABLE load (v text)")
     jobs = client.pipeline(("SUBMIT", "RETRY", "3", "main",

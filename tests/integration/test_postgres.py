@@ -1,4 +1,4 @@
-"""test_postgres.py - the postgres target: results, parameters, errors by SQLSTATE, hostile statements."""
+"""test_postgres.py - the postgres target: results, parameters, SQLSTATEs, hostile statements."""
 
 import time
 
@@ -94,7 +94,7 @@ END $$ LANGUAGE plpgsql
 
 @pytest.fixture
 def flaky(postgres, table):
-    """A function that fails with the given SQLSTATE the first times (a sequence does not roll back)."""
+    """A function that fails with an SQLSTATE the first times (a sequence does not roll back)."""
     name = f"flaky_{table}"
     postgres.query(f"CREATE SEQUENCE {name}_calls")
     postgres.query(FLAKY.format(name=name))
@@ -198,8 +198,8 @@ def test_hundreds_of_jobs_share_few_connections(three, client, postgres, table):
     jobs = client.pipeline(("SUBMIT", "main", insert, str(number)) for number in range(500))
     assert client.call("GATHER", *jobs) == ["INSERT 0 1"] * 500
     assert postgres.value(f"SELECT count(*) FROM {table}") == 500
-    connections = postgres.value("SELECT count(*) FROM pg_stat_activity WHERE client_port IS NOT NULL"
-                                 " AND pid <> pg_backend_pid()")
+    connections = postgres.value("SELECT count(*) FROM pg_stat_activity "
+                                 "WHERE client_port IS NOT NULL AND pid <> pg_backend_pid()")
     assert connections <= 8, "the target's default is 8"
 
 

@@ -1,4 +1,4 @@
-"""test_protocol.py - RESP2, RESP3 and inline commands as the daemon speaks them, bytes in, bytes out."""
+"""test_protocol.py - RESP2, RESP3 and inline commands: bytes in, bytes out."""
 
 import subprocess
 

@@ -60,7 +60,7 @@ HOSTILE = [
 
 @pytest.mark.parametrize("command", HOSTILE, ids=" ".join)
 def test_hostile_command_harms_nobody_else(client, redis_client, command):
-    """Whatever it answers, it answers, and the commands that share the connection work as before."""
+    """Whatever it answers, it answers, and the commands on the same connection work as before."""
     client.call("RUN", "TIMEOUT", "3000", "cache", *command)
     jobs = client.pipeline(("SUBMIT", "cache", "SET", f"k{number}", str(number))
                            for number in range(50))

@@ -24,7 +24,8 @@ def test_write_then_read(connection):
 
 
 def test_value_types(connection):
-    reply = connection.call("RUN", "local", "SELECT 1 AS i, 1.5 AS r, 't' AS t, x'00ff' AS b, NULL AS n")
+    reply = connection.call("RUN", "local",
+                            "SELECT 1 AS i, 1.5 AS r, 't' AS t, x'00ff' AS b, NULL AS n")
     assert reply == [[b"i", b"r", b"t", b"b", b"n"], [b"1", b"1.5", b"t", b"\x00\xff", None]]
 
 
@@ -69,8 +70,8 @@ def test_constraint_is_dead_at_once(connection):
 
 HOSTILE = [
     "", ";", "SELECT 1; SELECT 2", "BEGIN", "BEGIN IMMEDIATE", "COMMIT", "ROLLBACK", "SAVEPOINT s",
-    "ATTACH '/etc/passwd' AS other", "PRAGMA journal_mode = DELETE", "PRAGMA locking_mode = EXCLUSIVE",
-    "PRAGMA writable_schema = ON", "VACUUM", "DETACH main",
+    "ATTACH '/etc/passwd' AS other", "PRAGMA journal_mode = DELETE",
+    "PRAGMA locking_mode = EXCLUSIVE", "PRAGMA writable_schema = ON", "VACUUM", "DETACH main",
 ]
 
 
@@ -97,8 +98,9 @@ def test_long_query_does_not_stop_the_loop(local, connection):
 
 
 def test_result_too_big(connection):
-    reply = connection.call("RUN", "local", "WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 "
-                            "FROM c LIMIT 1000000) SELECT hex(zeroblob(500)) FROM c")
+    reply = connection.call("RUN", "local",
+                            "WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c "
+                            "LIMIT 1000000) SELECT hex(zeroblob(500)) FROM c")
     assert isinstance(reply, wire.Error) and "RESULTTOOBIG" in reply, str(reply)[:200]
 
 

@@ -1,4 +1,4 @@
-"""test_state.py - a state folder that is taken, locked, corrupt, unwritable or full: a clear answer and
+"""test_state.py - a state folder that is taken, locked, corrupt or full: a clear answer,
 nothing lost."""
 
 import contextlib

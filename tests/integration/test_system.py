@@ -10,10 +10,10 @@ import pytest
 from harness import daemon as daemon_module
 from harness import process, wire
 
-# Calls the loop thread must not make for client sockets or the queue's files: they are ring operations.
-FORBIDDEN = ("read,pread64,readv,preadv,preadv2,write,pwrite64,writev,pwritev,pwritev2,fsync,fdatasync,"
-             "sync_file_range,poll,ppoll,select,pselect6,epoll_wait,epoll_pwait,epoll_ctl,accept,accept4,"
-             "recvfrom,recvmsg,sendto,sendmsg,nanosleep,clock_nanosleep")
+# Calls the loop thread must not make for clients and the queue: they are ring operations.
+FORBIDDEN = ("read,pread64,readv,preadv,preadv2,write,pwrite64,writev,pwritev,pwritev2,fsync,"
+             "fdatasync,sync_file_range,poll,ppoll,select,pselect6,epoll_wait,epoll_pwait,epoll_ctl,"
+             "accept,accept4,recvfrom,recvmsg,sendto,sendmsg,nanosleep,clock_nanosleep")
 
 
 def load(local, rounds=20):
@@ -30,8 +30,8 @@ def traced(local, expression, action, folder):
     """Runs `action` while strace follows every thread of the daemon; the lines it wrote."""
     output = folder / "strace"
     tracer = process.Process(
-        [process.need("strace"), "-f", "-y", "-q", "-s", "0", "-e", f"trace={expression}", "-o", output,
-         "-p", local.pid], folder / "strace.log")
+        [process.need("strace"), "-f", "-y", "-q", "-s", "0", "-e", f"trace={expression}", "-o",
+         output, "-p", local.pid], folder / "strace.log")
     try:
         process.wait_until(lambda: tracer_of(local.pid) == tracer.pid, 20,
                            f"strace to attach\n{tracer.output()}")
@@ -129,8 +129,9 @@ os.execv(sys.argv[1], sys.argv[1:])
 def test_forbidden_ring_is_explained(make_daemon):
     """Cause and remedy, in the words of an administrator, and no start."""
     own = make_daemon()
-    result = subprocess.run([sys.executable, "-c", FORBID_RING, str(daemon_module.AWAITD), "--config",
-                             str(own.configuration)], capture_output=True, text=True, timeout=60,
+    result = subprocess.run([sys.executable, "-c", FORBID_RING, str(daemon_module.AWAITD),
+                             "--config", str(own.configuration)], capture_output=True, text=True,
+                            timeout=60,
                             check=False)
     said = result.stdout + result.stderr
     assert result.returncode > 0, said

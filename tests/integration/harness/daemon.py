@@ -139,7 +139,7 @@ class Daemon:
         return dict(line.split(":", 1) for line in lines if ":" in line)
 
     def close(self):
-        """For clean-up: ends whatever runs; a sanitizer's report fails the test here at the latest."""
+        """For clean-up: ends whatever runs; a sanitizer's report fails the test here at last."""
         try:
             if self.process is not None:
                 self.process.end(timeout_s=STOP_S)
@@ -149,7 +149,8 @@ class Daemon:
 
 
 def target(name, kind, **keys):
-    lines = [f"[target {name}]", f"type = {kind}", *(f"{key} = {value}" for key, value in keys.items())]
+    settings = [f"{key} = {value}" for key, value in keys.items()]
+    lines = [f"[target {name}]", f"type = {kind}", *settings]
     return "\n".join(lines) + "\n"
 
 

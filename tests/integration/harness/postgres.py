@@ -1,4 +1,4 @@
-"""postgres.py - a PostgreSQL server of the test's own: its folder, its socket, its port, its pid."""
+"""postgres.py - a PostgreSQL server of the test's own: folder, socket, port, pid."""
 
 import pathlib
 import pwd
@@ -23,7 +23,7 @@ log_min_messages = warning
 
 
 def binaries():
-    """The folder of initdb and postgres: the newest of the distribution's, or the one on the PATH."""
+    """The folder of initdb and postgres: the distribution's newest, or the PATH's."""
     found = sorted(pathlib.Path("/usr/lib/postgresql").glob("*/bin/initdb"),
                    key=lambda path: int(path.parts[4]) if path.parts[4].isdigit() else 0)
     if found:

@@ -1,4 +1,4 @@
-"""process.py - child processes that are always ended, by pid, and whose output is kept for the report."""
+"""process.py - child processes that are always ended, by pid, and whose output is kept."""
 
 import ctypes
 import os
