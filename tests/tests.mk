@@ -11,7 +11,7 @@ RESULTS ?= $(BUILD)/results
 RESULT ?= $(RESULTS)/$@
 
 .PHONY: deps deps-build try test test-unit test-integration test-crash asan asan-units \
-  asan-integration lint tidy valgrind bench unit-programs
+  asan-integration lint format tidy valgrind bench unit-programs
 
 deps:
 	@tests/support/deps.sh tests
@@ -55,6 +55,11 @@ valgrind: $(UNIT_TESTS)
 
 lint:
 	@BUILD=$(BUILD) PYTHON=$(PYTHON) tests/lint/lint.sh $(RESULT)
+
+# Rewrites the C sources in the house's shape (.clang-format).
+format:
+	@clang-format -i $(sort $(wildcard lib/*/*.[ch] lib/*/*/*.h daemon/*.[ch] daemon/*/*.[ch] \
+	  tests/*/*.[ch]))
 
 TIDY_SOURCES = $(LIB_SOURCES) $(DAEMON_SOURCES) $(CTL_SOURCES) $(wildcard daemon/main.c)
 tidy:

@@ -12,8 +12,8 @@ from harness import process, wire
 
 # Calls the loop thread must not make for clients and the queue: they are ring operations.
 FORBIDDEN = ("read,pread64,readv,preadv,preadv2,write,pwrite64,writev,pwritev,pwritev2,fsync,"
-             "fdatasync,sync_file_range,poll,ppoll,select,pselect6,epoll_wait,epoll_pwait,epoll_ctl,"
-             "accept,accept4,recvfrom,recvmsg,sendto,sendmsg,nanosleep,clock_nanosleep")
+             "fdatasync,sync_file_range,poll,ppoll,select,pselect6,epoll_wait,epoll_pwait,"
+             "epoll_ctl,accept,accept4,recvfrom,recvmsg,sendto,sendmsg,nanosleep,clock_nanosleep")
 
 
 def load(local, rounds=20):
@@ -131,8 +131,7 @@ def test_forbidden_ring_is_explained(make_daemon):
     own = make_daemon()
     result = subprocess.run([sys.executable, "-c", FORBID_RING, str(daemon_module.AWAITD),
                              "--config", str(own.configuration)], capture_output=True, text=True,
-                            timeout=60,
-                            check=False)
+                            timeout=60, check=False)
     said = result.stdout + result.stderr
     assert result.returncode > 0, said
     assert "io_uring" in said and ("seccomp" in said or "io_uring_disabled" in said), said
