@@ -1,4 +1,4 @@
-"""test_kill.py - SIGKILL at a random moment while 10,000 jobs arrive: what was acknowledged is done.
+"""test_kill.py - SIGKILL at a random moment while 10,000 jobs arrive: what was promised is done.
 
 CRASH_ROUNDS says how often (`make test-crash`: 20), CRASH_SEED repeats a run's choices (the moment
 within the kernel's scheduling is not repeatable, the plan is).
@@ -74,7 +74,8 @@ def crashing(make_daemon, postgres, redis_server):
                       + daemon_module.target("cache", "redis", uri=redis_server.uri)
                       + daemon_module.LOCAL).start()
     with one.connect() as client:
-        assert not isinstance(client.call("RUN", "local", "CREATE TABLE seen(n INTEGER)"), wire.Error)
+        made = client.call("RUN", "local", "CREATE TABLE seen(n INTEGER)")
+        assert not isinstance(made, wire.Error), made
     return one
 
 
@@ -83,7 +84,8 @@ def submit_until_killed(own, first, name, chance):
     submitters = []
     for index in range(CLIENTS):
         numbers = range(first + index, first + JOBS, CLIENTS)
-        submitters.append(Submitter(own, [(number, command_for(number, name)) for number in numbers]))
+        commands = [(number, command_for(number, name)) for number in numbers]
+        submitters.append(Submitter(own, commands))
     # From the first submissions to shortly after the last: all phases of a job's life are hit.
     moment_s = chance.uniform(0.02, 2.0)
     for submitter in submitters:
@@ -134,7 +136,7 @@ def test_kill_under_load_loses_no_acknowledged_job(crashing, postgres, redis_cli
                   if isinstance(result, wire.Error)]
         assert not failed, f"{label}: {len(failed)} of {len(numbers)}, the first: {failed[:3]}"
         lost = set(numbers) - effects(crashing, postgres, redis_client, name)
-        assert not lost, f"{label}: {len(lost)} acknowledged jobs left no effect: {sorted(lost)[:5]}"
+        assert not lost, f"{label}: {len(lost)} acknowledged jobs did nothing: {sorted(lost)[:5]}"
         print(f"{label}: {len(numbers)} of {JOBS} acknowledged, all done")
     assert len(every) > 0, "no round acknowledged anything: the test tested nothing"
     lost = set(every) - effects(crashing, postgres, redis_client, name)
@@ -146,7 +148,8 @@ def test_kill_under_load_loses_no_acknowledged_job(crashing, postgres, redis_cli
 def test_kill_during_recovery_loses_nothing(crashing):
     """Killed again and again before it could answer: the state is as good as after one kill."""
     with crashing.connect() as client:
-        jobs = client.pipeline(("SUBMIT", "DELAY", "3600000", "local", "SELECT 1") for _ in range(500))
+        jobs = client.pipeline(("SUBMIT", "DELAY", "3600000", "local", "SELECT 1")
+                               for _ in range(500))
     crashing.kill()
     chance = random.Random(SEED)
     for _ in range(10):
