@@ -10,6 +10,9 @@ JOBS ?= $(shell nproc 2>/dev/null || echo 2)
 RESULTS ?= $(BUILD)/results
 RESULT ?= $(RESULTS)/$@
 
+# make would delete these as intermediate, and compile every test again the next time.
+.SECONDARY: $(call object,$(UNIT_SOURCES) $(SUPPORT_SOURCES) $(PROGRAM_SOURCES))
+
 .PHONY: deps deps-build try test test-unit test-integration test-crash asan asan-units \
   asan-integration lint format tidy valgrind bench unit-programs
 

@@ -29,7 +29,8 @@ def test_sigterm_lets_what_runs_finish_and_answers_it(local):
         assert not isinstance(client.read(), wire.Error)
 
 
-def test_sigterm_returns_what_takes_too_long(local):
+def test_sigterm_returns_what_takes_too_long(make_daemon):
+    local = make_daemon(settings="stop_timeout = 500ms").start()
     with local.connect() as client:
         job = client.call("SUBMIT", "local", "SELECT sleep(3600000)")
         process.wait_until(lambda: wire.text(wire.as_map(client.call("JOB", job))["state"])

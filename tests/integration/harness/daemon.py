@@ -33,7 +33,7 @@ STOP_S = 60 if sanitized() else 30
 class Daemon:
     """One state folder with, over time, several daemons on it: start, stop, kill, start again."""
 
-    def __init__(self, targets="", extra="", state=None):
+    def __init__(self, targets="", extra="", state=None, settings=""):
         self.folder = process.temporary_folder("daemon")
         self.state = pathlib.Path(state) if state else self.folder / "state"
         self.socket = self.folder / "awaitd.sock"
@@ -41,7 +41,7 @@ class Daemon:
         self.log = self.folder / "log"
         self.process = None
         self.state.mkdir(exist_ok=True)
-        self.configure(f"[daemon]\nstate = {self.state}\n"
+        self.configure(f"[daemon]\nstate = {self.state}\n{settings}\n"
                        f"[socket main]\npath = {self.socket}\nmode = 0660\nallow = all\n"
                        f"{targets}\n{extra}\n")
 
