@@ -77,8 +77,8 @@ def daemons():
 
 @pytest.fixture
 def make_daemon(daemons):
-    """make_daemon(targets, extra, settings=..., state=...): a daemon not yet started; `settings` are
-    lines for its [daemon] section."""
+    """make_daemon(targets, extra, settings=..., state=...): a daemon that has not started yet;
+    `settings` are lines for its [daemon] section."""
 
     def make(targets=daemon_module.LOCAL, extra="", **options):
         one = daemon_module.Daemon(targets, extra, **options)

@@ -126,7 +126,7 @@ def small_disk(folder, size):
 
 @pytest.fixture
 def almost_full(make_daemon, tmp_path):
-    """almost_full(reserve): a daemon whose queue is on a disk of 24 MiB, its own files elsewhere."""
+    """almost_full(reserve): a daemon whose queue is on a disk of 24 MiB, the rest elsewhere."""
     if os.geteuid() != 0:
         pytest.skip("mounting a small disk needs root")
     with contextlib.ExitStack() as disks:
