@@ -24,7 +24,7 @@ deps-build:
 
 try: deps-build
 	@$(MAKE) --no-print-directory -j$(JOBS) all
-	@BUILD=$(BUILD) tests/try/try.sh
+	@tests/try/try.sh $(BUILD)
 
 test: deps
 	@MAKE='$(MAKE) -j$(JOBS)' RESULTS=$(BUILD)/results tests/support/all.sh
