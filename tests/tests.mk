@@ -10,8 +10,11 @@ JOBS ?= $(shell nproc 2>/dev/null || echo 2)
 RESULTS ?= $(BUILD)/results
 RESULT ?= $(RESULTS)/$@
 
+# make would delete these as intermediate, and compile every test again the next time.
+.SECONDARY: $(call object,$(UNIT_SOURCES) $(SUPPORT_SOURCES) $(PROGRAM_SOURCES))
+
 .PHONY: deps deps-build try test test-unit test-integration test-crash asan asan-units \
-  asan-integration lint tidy valgrind bench unit-programs
+  asan-integration lint format tidy valgrind bench unit-programs
 
 deps:
 	@tests/support/deps.sh tests
@@ -21,7 +24,7 @@ deps-build:
 
 try: deps-build
 	@$(MAKE) --no-print-directory -j$(JOBS) all
-	@BUILD=$(BUILD) tests/try/try.sh
+	@tests/try/try.sh $(BUILD)
 
 test: deps
 	@MAKE='$(MAKE) -j$(JOBS)' RESULTS=$(BUILD)/results tests/support/all.sh
@@ -55,6 +58,11 @@ valgrind: $(UNIT_TESTS)
 
 lint:
 	@BUILD=$(BUILD) PYTHON=$(PYTHON) tests/lint/lint.sh $(RESULT)
+
+# Rewrites the C sources in the house's shape (.clang-format).
+format:
+	@clang-format -i $(sort $(wildcard lib/*/*.[ch] lib/*/*/*.h daemon/*.[ch] daemon/*/*.[ch] \
+	  tests/*/*.[ch]))
 
 TIDY_SOURCES = $(LIB_SOURCES) $(DAEMON_SOURCES) $(CTL_SOURCES) $(wildcard daemon/main.c)
 tidy:

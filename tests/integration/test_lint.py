@@ -27,7 +27,8 @@ def tree(tmp_path):
 
 def lint(tree, script):
     command = [sys.executable, "-B", str(tree / "tests/lint" / script)]
-    return subprocess.run(command, cwd=tree, capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(command, cwd=tree, capture_output=True, text=True, timeout=60,
+                          check=False)
 
 
 def plant(tree, name, body):

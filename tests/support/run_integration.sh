@@ -13,7 +13,7 @@ report=$result.xml
 rm -f "$report" "$result"
 [ $# -gt 0 ] || set -- tests/integration tests/crash
 PYTHONDONTWRITEBYTECODE=1 "$python" -m pytest -q -p no:cacheprovider \
-    -c tests/integration/pytest.ini --rootdir . --junitxml="$report" "$@"
+    -c tests/pytest.ini --rootdir tests --junitxml="$report" "$@"
 code=$?
 # An interrupted run leaves no report, and all.sh then counts the stage as failed.
 [ -f "$report" ] && "$python" - "$report" "$result" <<'END'

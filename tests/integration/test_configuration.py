@@ -1,0 +1,166 @@
+"""test_configuration.py - wrong configuration is refused as FILE:LINE: what; nothing starts."""
+
+import subprocess
+
+import pytest
+
+from harness import daemon as daemon_module
+from harness import process, wire
+
+GOOD = """[daemon]
+state = {state}
+[socket main]
+path = {socket}
+[target local]
+type = sqlite
+path = local.db
+"""
+
+POSTGRES = "[target more]\ntype = postgres\nuri = postgresql://x\n"
+
+# (what is appended to GOOD, which line of it is wrong, what the message must name)
+WRONG = {
+    "unknown section": ("[nosuch]\nkey = 1\n", 1, "nosuch"),
+    "unknown key": ("[target more]\ntype = sqlite\npath = x.db\ncolour = red\n", 4, "colour"),
+    "unknown type": ("[target more]\ntype = oracle\n", 2, "oracle"),
+    "unknown mode": ("[socket more]\npath = /tmp/x.sock\nmode = banana\n", 3, "banana"),
+    "number that is none": (POSTGRES + "connections = many\n", 4, "many"),
+    "number out of range": (POSTGRES + "connections = 0\n", 4, "connections"),
+    "line that is none": ("[target more]\ntype = sqlite\nthis is no assignment\n", 3, ""),
+    "section that is not closed": ("[target more\ntype = sqlite\n", 1, ""),
+    "name that is an option": ("[target delay]\ntype = sqlite\npath = x.db\n", 1, "delay"),
+    "name that begins with a digit": ("[target 1st]\ntype = sqlite\npath = x.db\n", 1, "1st"),
+    "section twice": ("[target local]\ntype = sqlite\npath = y.db\n", 1, "local"),
+    "unknown allow": ("[socket more]\npath = /tmp/x.sock\nallow = everything\n", 3, "everything"),
+}
+
+
+def write(own, extra=""):
+    own.configure(GOOD.format(state=own.state, socket=own.socket) + extra)
+    return GOOD.count("\n")
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_wrong_configuration_names_file_and_line(make_daemon, name):
+    own = make_daemon()
+    extra, line, word = WRONG[name]
+    before = write(own, extra)
+    code, said = own.refuses_to_start()
+    assert code < 128
+    where = f"{own.configuration}:{before + line}: "
+    messages = [text for text in said.split("\n") if where in text]
+    assert messages, f"no {where!r} in: {said}"
+    assert word in messages[0], messages
+    assert not own.socket.exists()
+    assert not (own.state / "queue.db").exists(), "refused before anything was made"
+
+
+MISSING = {
+    "type of a target": ("[target more]\npath = x.db\n", "type"),
+    "uri of a target": ("[target more]\ntype = postgres\n", "uri"),
+    "path of a socket": ("[socket more]\nmode = 0600\n", "path"),
+}
+
+
+@pytest.mark.parametrize("name", MISSING)
+def test_missing_key_names_file_and_section(make_daemon, name):
+    own = make_daemon()
+    extra, key = MISSING[name]
+    write(own, extra)
+    _, said = own.refuses_to_start()
+    assert f"{own.configuration}:" in said and key in said and "more" in said, said
+
+
+def test_every_mistake_is_an_error_not_a_warning(make_daemon):
+    own = make_daemon()
+    write(own, "[target more]\ntype = sqlite\npath = x.db\nColour = red\n")
+    own.refuses_to_start()
+
+
+def test_absent_file(make_daemon):
+    own = make_daemon()
+    own.configuration.unlink()
+    _, said = own.refuses_to_start()
+    assert str(own.configuration) in said and "No such file" in said
+
+
+def test_comments_blanks_and_continuations_of_ini(make_daemon):
+    own = make_daemon()
+    own.configure("; a comment\n# another\n\n" + GOOD.format(state=own.state, socket=own.socket)
+                  .replace("local.db", "local.db   ; beside the queue"))
+    own.start()
+    with own.connect() as client:
+        assert client.call("RUN", "local", "SELECT 1 AS one") == [[b"one"], [b"1"]]
+    assert (own.state / "local.db").exists()
+
+
+def test_second_folder_of_settings(make_daemon):
+    """awaitd.conf.d/*.conf beside the file is read after it; its mistakes name its own lines."""
+    own = make_daemon()
+    write(own)
+    folder = own.configuration.with_name(own.configuration.name + ".d")
+    folder.mkdir()
+    (folder / "20-more.conf").write_text("[target more]\ntype = sqlite\npath = more.db\n",
+                                         encoding="utf-8")
+    own.start()
+    with own.connect() as client:
+        assert client.call("RUN", "more", "SELECT 1 AS one") == [[b"one"], [b"1"]]
+    own.stop()
+    (folder / "30-wrong.conf").write_text("\n[target other]\ntypo = sqlite\n", encoding="utf-8")
+    _, said = own.refuses_to_start()
+    assert f"{folder / '30-wrong.conf'}:3: " in said
+
+
+def run(*words):
+    return subprocess.run([str(daemon_module.AWAITD), *map(str, words)], capture_output=True,
+                          text=True, timeout=60, check=False)
+
+
+def test_check_of_a_good_configuration(make_daemon):
+    own = make_daemon()
+    write(own)
+    result = run("--check", "--config", own.configuration)
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert "io_uring" in result.stdout + result.stderr
+    assert not own.socket.exists(), "a check serves nobody"
+
+
+def test_check_of_a_wrong_configuration(make_daemon):
+    own = make_daemon()
+    before = write(own, "[nosuch]\n")
+    result = run("--check", "--config", own.configuration)
+    assert result.returncode > 0
+    assert f"{own.configuration}:{before + 1}: " in result.stdout + result.stderr
+
+
+def test_help_and_version():
+    assert "--config" in run("--help").stdout
+    assert run("--version").stdout.startswith("awaitd ")
+    assert run("--nosuch").returncode > 0
+
+
+def test_socket_mode(make_daemon):
+    own = make_daemon()
+    own.configure(GOOD.format(state=own.state, socket=own.socket).replace(
+        "[target local]", "mode = 0600\n[target local]"))
+    own.start()
+    assert own.socket.stat().st_mode & 0o777 == 0o600
+
+
+def test_two_sockets(make_daemon):
+    own = make_daemon()
+    other = own.folder / "other.sock"
+    write(own, f"[socket other]\npath = {other}\n")
+    own.start()
+    with wire.Wire(other) as client:
+        assert client.call("PING") == "PONG"
+    own.stop()
+    process.wait_until(lambda: not other.exists(), 5, "both sockets to be gone")
+
+
+def test_password_is_never_shown(make_daemon):
+    own = make_daemon()
+    write(own, "[target main]\ntype = postgres\n"
+          "uri = postgresql://app:s3cr3tword@127.0.0.1:1/x\nconnections = many\n")
+    _, said = own.refuses_to_start()
+    assert "s3cr3tword" not in said

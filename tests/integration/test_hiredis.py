@@ -1,0 +1,14 @@
+"""test_hiredis.py - a C program on hiredis (hiredis_client.c) submits, awaits and pipelines."""
+
+import subprocess
+
+from harness import daemon
+
+
+def test_c_program(local):
+    program = daemon.BUILD / "tests/integration/hiredis_client"
+    result = subprocess.run([str(program), str(local.socket), "10000"], capture_output=True,
+                            text=True, timeout=120, check=False)
+    assert result.stderr == ""
+    assert result.returncode == 0
+    assert result.stdout == "pipelined 10000\n"

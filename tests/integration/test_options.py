@@ -1,0 +1,130 @@
+"""test_options.py - DELAY, AT, PRIORITY, TIMEOUT, RETRY, BACKOFF, KEEP and QUEUE of SUBMIT."""
+
+import json
+import time
+
+from harness import process, wire
+
+
+def state_of(client, job):
+    reply = client.call("JOB", job)
+    return None if isinstance(reply, wire.Error) else wire.text(wire.as_map(reply)["state"])
+
+
+def test_delay(local):
+    with local.connect() as client:
+        begin = time.monotonic()
+        job = client.call("SUBMIT", "DELAY", "400", "local", "SELECT 1 AS one")
+        assert state_of(client, job) == "scheduled"
+        assert client.call("AWAIT", job) == [[b"one"], [b"1"]]
+        assert time.monotonic() - begin >= 0.39
+
+
+def test_at(local):
+    with local.connect() as client:
+        due_ms = int(time.time() * 1000) + 400
+        job = client.call("SUBMIT", "AT", str(due_ms), "local", "SELECT 1 AS one")
+        assert state_of(client, job) == "scheduled"
+        assert int(wire.as_map(client.call("JOB", job))["due"]) == due_ms
+        assert client.call("AWAIT", job) == [[b"one"], [b"1"]]
+        assert time.time() * 1000 >= due_ms
+
+
+def test_at_in_the_past_runs_now(local):
+    with local.connect() as client:
+        job = client.call("SUBMIT", "AT", "1000", "local", "SELECT 1 AS one")
+        assert client.call("AWAIT", job) == [[b"one"], [b"1"]]
+
+
+def test_earlier_delay_overtakes_a_later_one(local):
+    with local.connect() as client:
+        late = client.call("SUBMIT", "DELAY", "3600000", "local", "SELECT 'late'")
+        soon = client.call("SUBMIT", "DELAY", "200", "local", "SELECT 'soon' AS s")
+        assert client.call("RACE", late, soon)[0] == soon
+
+
+def test_priority_decides_who_starts_first(make_daemon):
+    """The order in which a pile of jobs that became due at once wrote their numbers."""
+    local = make_daemon().start()
+    with local.connect() as client:
+        client.call("RUN", "local", "CREATE TABLE o(n INTEGER PRIMARY KEY, p)")
+        due = str(int(time.time() * 1000) + 1500)
+        jobs = client.pipeline(
+            ("SUBMIT", "AT", due, "PRIORITY", str(priority), "local",
+             "INSERT INTO o(p) VALUES (?)", str(priority))
+            for number in range(100) for priority in (2000, 10))
+        assert client.call("GATHER", *jobs) == ["INSERT 0 1"] * 200
+        rows = client.call("RUN", "local", "SELECT p FROM o ORDER BY n")[1:]
+        order = [int(row[0]) for row in rows]
+        # Writers take turns on one file, a few at a time: but for those the urgent come first.
+        assert order[:84].count(10) >= 80, order
+
+
+def test_timeout_of_a_job(local):
+    with local.connect() as client:
+        job = client.call("SUBMIT", "TIMEOUT", "100", "RETRY", "0", "local",
+                          "SELECT sleep(3600000)")
+        reply = client.call("AWAIT", job)
+        assert isinstance(reply, wire.Error) and "TIMEOUT" in reply, reply
+        assert state_of(client, job) == "dead"
+
+
+def test_timeout_is_retried(local):
+    with local.connect() as client:
+        job = client.call("SUBMIT", "TIMEOUT", "50", "RETRY", "2", "BACKOFF", "10", "20", "local",
+                          "SELECT sleep(3600000)")
+        assert isinstance(client.call("AWAIT", job), wire.Error)
+        assert int(wire.as_map(client.call("JOB", job))["attempts"]) == 3
+
+
+def test_run_timeout(local):
+    with local.connect() as client:
+        reply = client.call("RUN", "TIMEOUT", "100", "local", "SELECT sleep(3600000)")
+        assert reply.word == "TIMEOUT"
+        assert client.call("RUN", "local", "SELECT 1 AS one") == [[b"one"], [b"1"]]
+
+
+def test_keep_zero_drops_the_result(local):
+    with local.connect() as client:
+        job = client.call("SUBMIT", "KEEP", "0", "local", "SELECT sleep(50)")
+        process.wait_until(lambda: is_nojob(client.call("AWAIT", job)), 10, "the result to be gone")
+
+
+def test_keep_is_a_time(local):
+    with local.connect() as client:
+        short = client.call("SUBMIT", "KEEP", "500", "local", "SELECT 1 AS one")
+        long = client.call("SUBMIT", "KEEP", "3600000", "local", "SELECT 1 AS one")
+        assert client.call("GATHER", short, long) == [[[b"one"], [b"1"]]] * 2
+        process.wait_until(lambda: is_nojob(client.call("AWAIT", short)), 20,
+                           "the short result to be gone")
+        assert client.call("AWAIT", long) == [[b"one"], [b"1"]]
+
+
+def is_nojob(reply):
+    return isinstance(reply, wire.Error) and reply.word == "NOJOB"
+
+
+def test_queue_is_made_on_first_use(local):
+    with local.connect() as client:
+        job = client.call("SUBMIT", "QUEUE", "mine", "local", "SELECT 1 AS one")
+        assert client.call("AWAIT", job) == [[b"one"], [b"1"]]
+        fields = wire.as_map(client.call("JOB", job))
+        assert wire.text(fields["queue"]) == "mine"
+
+
+def test_options_in_any_order_and_case(local):
+    with local.connect() as client:
+        job = client.call("SUBMIT", "retry", "3", "QUEUE", "q", "Delay", "0", "keep", "60000",
+                          "priority", "5", "timeout", "1000", "BACKOFF", "1", "2", "local",
+                          "SELECT 1 AS one")
+        fields = wire.as_map(client.call("JOB", job))
+        assert int(fields["priority"]) == 5
+        assert int(fields["retry"]) == 3
+        assert client.call("AWAIT", job) == [[b"one"], [b"1"]]
+
+
+def test_format_json(local):
+    with local.connect() as client:
+        reply = client.call("RUN", "FORMAT", "json", "local",
+                            "SELECT 1 AS one, 'x' AS t, NULL AS n")
+        assert json.loads(reply) == [{"one": 1, "t": "x", "n": None}]

@@ -1,0 +1,137 @@
+"""test_system.py - what the process may do to the system: its calls, its threads, its memory."""
+
+import re
+import subprocess
+import sys
+import time
+
+import pytest
+
+from harness import daemon as daemon_module
+from harness import process, wire
+
+# Calls the loop thread must not make for clients and the queue: they are ring operations.
+FORBIDDEN = ("read,pread64,readv,preadv,preadv2,write,pwrite64,writev,pwritev,pwritev2,fsync,"
+             "fdatasync,sync_file_range,poll,ppoll,select,pselect6,epoll_wait,epoll_pwait,"
+             "epoll_ctl,accept,accept4,recvfrom,recvmsg,sendto,sendmsg,nanosleep,clock_nanosleep")
+
+
+def load(local, rounds=20):
+    with local.connect() as client:
+        for _ in range(rounds):
+            jobs = client.pipeline(("SUBMIT", "DELAY", "3600000", "local", "SELECT 1")
+                                   for _ in range(100))
+            jobs += client.pipeline(("SUBMIT", "local", "SELECT ?", "x" * 200) for _ in range(20))
+            client.call("GATHER", *jobs[100:])
+            client.call("CANCEL", *jobs[:50])
+
+
+def traced(local, expression, action, folder):
+    """Runs `action` while strace follows every thread of the daemon; the lines it wrote."""
+    output = folder / "strace"
+    tracer = process.Process(
+        [process.need("strace"), "-f", "-y", "-q", "-s", "0", "-e", f"trace={expression}", "-o",
+         output, "-p", local.pid], folder / "strace.log")
+    try:
+        process.wait_until(lambda: tracer_of(local.pid) == tracer.pid, 20,
+                           f"strace to attach\n{tracer.output()}")
+        action()
+    finally:
+        tracer.end()
+    return output.read_text(encoding="utf-8", errors="replace").split("\n")
+
+
+def tracer_of(pid):
+    with open(f"/proc/{pid}/status", encoding="ascii") as status:
+        return int(re.search(r"TracerPid:\s+(\d+)", status.read()).group(1))
+
+
+@pytest.mark.skipif(daemon_module.sanitized(), reason="the leak checker makes calls of its own")
+def test_loop_thread_uses_the_ring_only(local, tmp_path):
+    load(local, 2)
+    lines = traced(local, FORBIDDEN, lambda: load(local), tmp_path)
+    mine = [line for line in lines if line.startswith(f"{local.pid} ") or line.startswith("[pid")]
+    # Its log goes to standard error, descriptor 2, by write(2): the one exception.
+    guilty = [line for line in mine if not re.match(r"\d+ +write(v)?\(2<", line)
+              and "resumed>" not in line and "---" not in line]
+    assert guilty == [], f"{len(guilty)} calls, the first: {guilty[:5]}"
+
+
+@pytest.mark.skipif(daemon_module.sanitized(), reason="shown on the ordinary build")
+def test_trace_sees_the_ring_at_work(local, tmp_path):
+    """The check above would pass on a tracer that sees nothing; this one would not."""
+    lines = traced(local, "io_uring_enter", lambda: load(local, 2), tmp_path)
+    assert sum("io_uring_enter(" in line for line in lines) > 10
+
+
+def test_threads_are_bounded(three, table):
+    with three.connect() as client:
+        jobs = client.pipeline(("SUBMIT", "main", "SELECT pg_sleep(0.01)") for _ in range(200))
+        jobs += client.pipeline(("SUBMIT", "local", "SELECT sleep(10)") for _ in range(200))
+        jobs += client.pipeline(("SUBMIT", "cache", "PING") for _ in range(200))
+        most = 0
+        client.send("GATHER", *jobs)
+        for _ in range(50):
+            most = max(most, len(three.threads()))
+            time.sleep(0.005)
+        assert not any(isinstance(reply, wire.Error) for reply in client.read())
+    assert most <= 17, three.threads()
+
+
+@pytest.mark.skipif(daemon_module.sanitized(), reason="a sanitizer's shadow memory is not ours")
+def test_idle_daemon_is_small(three):
+    with three.connect() as client:
+        client.call("PING")
+    resident = three.resident_bytes()
+    assert resident < 12 << 20, f"{resident / (1 << 20):.1f} MiB resident"
+
+
+@pytest.mark.skipif(daemon_module.sanitized(), reason="a sanitizer's quarantine grows by design")
+def test_backlog_is_on_disk_not_in_memory(local):
+    before = local.resident_bytes()
+    with local.connect() as client:
+        for _ in range(20):
+            client.pipeline(("SUBMIT", "DELAY", "3600000", "local", "SELECT ?", "x" * 1000)
+                            for _ in range(2000))
+    growth = local.resident_bytes() - before
+    assert growth < 24 << 20, f"{growth >> 20} MiB for 40,000 waiting jobs of 1 kB"
+
+
+def test_idle_daemon_sleeps(local):
+    """No timer ticks without need: an idle second costs next to no processor time."""
+    def ticks():
+        with open(f"/proc/{local.pid}/stat", encoding="ascii") as stat:
+            fields = stat.read().rsplit(")", 1)[1].split()
+        return int(fields[11]) + int(fields[12])
+
+    time.sleep(0.5)
+    before = ticks()
+    time.sleep(1.5)
+    assert ticks() - before <= 3
+
+
+FORBID_RING = """
+import ctypes, os, struct, sys
+# A seccomp filter that answers io_uring_setup (425 everywhere) with EPERM, as containers do.
+def instruction(code, jump_true, jump_false, value):
+    return struct.pack("HBBI", code, jump_true, jump_false, value)
+program = (instruction(0x20, 0, 0, 0) + instruction(0x15, 0, 1, 425)
+           + instruction(0x06, 0, 0, 0x00050000 | 1) + instruction(0x06, 0, 0, 0x7FFF0000))
+filters = ctypes.create_string_buffer(program, len(program))
+header = struct.pack("HxxxxxxP", len(program) // 8, ctypes.addressof(filters))
+libc = ctypes.CDLL(None, use_errno=True)
+assert libc.prctl(38, 1, 0, 0, 0) == 0
+assert libc.prctl(22, 2, header, 0, 0) == 0
+os.execv(sys.argv[1], sys.argv[1:])
+"""
+
+
+def test_forbidden_ring_is_explained(make_daemon):
+    """Cause and remedy, in the words of an administrator, and no start."""
+    own = make_daemon()
+    result = subprocess.run([sys.executable, "-c", FORBID_RING, str(daemon_module.AWAITD),
+                             "--config", str(own.configuration)], capture_output=True, text=True,
+                            timeout=60, check=False)
+    said = result.stdout + result.stderr
+    assert result.returncode > 0, said
+    assert "io_uring" in said and ("seccomp" in said or "io_uring_disabled" in said), said
