@@ -130,8 +130,7 @@ static void print_json(const char *const *ids, redisReply **results, size_t coun
         json_object(&json);
         json_key_text(&json, "id");
         json_string_text(&json, ids[index]);
-        json_key_text(&json, "result");
-        reply_json(&json, results[index]);
+        reply_json_member(&json, results[index]);
         json_object_end(&json);
     }
     if (as_array)

@@ -94,8 +94,7 @@ static void print_result_with_id(const char *id, const redisReply *reply)
     json_object(&json);
     json_key_text(&json, "id");
     json_string_text(&json, id);
-    json_key_text(&json, "result");
-    reply_json(&json, reply);
+    reply_json_member(&json, reply);
     json_object_end(&json);
     putchar('\n');
 }

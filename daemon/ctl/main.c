@@ -23,12 +23,21 @@ static const struct command *const commands[] = {
 
 #define COMMAND_COUNT (sizeof commands / sizeof commands[0])
 
-enum { GLOBAL_SOCKET, GLOBAL_JSON, GLOBAL_HEADER, GLOBAL_REPLY_TIMEOUT, GLOBAL_HELP, GLOBAL_VERSION };
+enum {
+    GLOBAL_SOCKET,
+    GLOBAL_JSON,
+    GLOBAL_TABLE,
+    GLOBAL_HEADER,
+    GLOBAL_REPLY_TIMEOUT,
+    GLOBAL_HELP,
+    GLOBAL_VERSION
+};
 
 static const struct option global_options[] = {
     {"socket", 'S', OPTION_TEXT, "PATH", NULL,
      "the daemon's socket (default: $AWAITD_SOCKET, else " SOCKET_PATH_DEFAULT ")"},
     {"json", 'j', OPTION_FLAG, NULL, NULL, "print JSON: rows as an array of objects"},
+    {"table", 0, OPTION_FLAG, NULL, NULL, "print aligned tables also into a pipe or a file"},
     {"header", 0, OPTION_FLAG, NULL, NULL, "column names above tab-separated rows"},
     {"reply-timeout", 0, OPTION_DURATION, "DURATION", NULL,
      "how long the daemon may take to answer (default 30s; 0: for ever)"},
@@ -105,7 +114,7 @@ static struct output output_from(const struct option_value *globals)
         window.ws_col = 0;
     return (struct output){
         .json = globals[GLOBAL_JSON].set,
-        .terminal = terminal,
+        .terminal = terminal || globals[GLOBAL_TABLE].set,
         .colour = terminal && !dumb && (no_colour == NULL || no_colour[0] == '\0'),
         .header = globals[GLOBAL_HEADER].set,
         .screen_width = window.ws_col,

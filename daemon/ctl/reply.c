@@ -215,7 +215,6 @@ static void json_error(struct json *json, const redisReply *reply)
 {
     size_t word = first_word(reply);
     size_t rest = word < reply->len ? word + 1 : word;
-    json_object(json);
     json_key_text(json, "error");
     json_object(json);
     json_key_text(json, "code");
@@ -223,7 +222,16 @@ static void json_error(struct json *json, const redisReply *reply)
     json_key_text(json, "message");
     json_string(json, reply->str + rest, reply->len - rest);
     json_object_end(json);
-    json_object_end(json);
+}
+
+void reply_json_member(struct json *json, const redisReply *reply)
+{
+    if (reply->type == REDIS_REPLY_ERROR) {
+        json_error(json, reply);
+        return;
+    }
+    json_key_text(json, "result");
+    reply_json(json, reply);
 }
 
 void reply_json(struct json *json, const redisReply *reply)
@@ -231,7 +239,11 @@ void reply_json(struct json *json, const redisReply *reply)
     switch (reply->type) {
     case REDIS_REPLY_INTEGER: json_integer(json, reply->integer); break;
     case REDIS_REPLY_NIL: json_null(json); break;
-    case REDIS_REPLY_ERROR: json_error(json, reply); break;
+    case REDIS_REPLY_ERROR:
+        json_object(json);
+        json_error(json, reply);
+        json_object_end(json);
+        break;
     case REDIS_REPLY_ARRAY:
         if (reply_is_rows(reply)) {
             json_rows(json, reply);
