@@ -10,6 +10,9 @@
     {"timeout", 't', OPTION_DURATION, "DURATION", "TIMEOUT", "stop an execution that takes longer"}
 #define OPTION_FORMAT \
     {"format", 0, OPTION_TEXT, "rows|json", "FORMAT", "the shape of an SQL result"}
+#define OPTION_NULLS \
+    {"null", 0, OPTION_NUMBER_LIST, "N[,N...]", "NULL", \
+     "the job's arguments of these numbers, from 1, are SQL NULL"}
 #define OPTION_FILES \
     {"files", 'f', OPTION_FLAG, NULL, NULL, \
      "an argument - is standard input, @PATH a file, @@X the text @X"}
@@ -18,12 +21,13 @@ static const struct option submit_options[] = {
     {"queue", 'q', OPTION_TEXT, "NAME", "QUEUE", "the queue (default: default)"},
     {"priority", 'p', OPTION_NUMBER, "N", "PRIORITY", "smaller is sooner (default 1024)"},
     {"delay", 'd', OPTION_DURATION, "DURATION", "DELAY", "not before that long from now"},
-    {"at", 0, OPTION_MOMENT, "TIME", "AT", "not before: 08:00, 2030-01-31T08:00, 2030-01-31T08:00Z"},
+    {"at", 0, OPTION_MOMENT, "TIME", "AT", "not before: 08:00, 2030-01-31T08:00 (local) or ...Z"},
     OPTION_TIMEOUT_OF_JOB,
     {"retry", 'r', OPTION_NUMBER, "N", "RETRY", "attempts after the first one"},
     {"backoff", 0, OPTION_DURATION_PAIR, "MIN,MAX", "BACKOFF", "pause between attempts: 500ms,1m"},
     {"keep", 0, OPTION_DURATION, "DURATION", "KEEP", "keep the result that long; 0 drops it"},
     OPTION_FORMAT,
+    OPTION_NULLS,
     {"wait", 'w', OPTION_DURATION_OPTIONAL, "DURATION", NULL, "await the result and print it"},
     OPTION_FILES,
     {0},
@@ -32,15 +36,31 @@ static const struct option submit_options[] = {
 static const struct option run_options[] = {
     OPTION_TIMEOUT_OF_JOB,
     OPTION_FORMAT,
+    OPTION_NULLS,
     OPTION_FILES,
     {0},
 };
+
+/* "1,3" is NULL 1 NULL 3. */
+static void add_list(struct words *words, const char *word, const char *list)
+{
+    while (*list != '\0') {
+        size_t length = strcspn(list, ",");
+        words_add(words, word);
+        words_add_bytes(words, list, length);
+        list += length + (list[length] == ',');
+    }
+}
 
 static void add_option(struct words *words, const struct option *option,
                        const struct option_value *value)
 {
     if (!value->set || option->word == NULL)
         return;
+    if (option->kind == OPTION_NUMBER_LIST) {
+        add_list(words, option->word, value->text);
+        return;
+    }
     words_add(words, option->word);
     if (option->kind == OPTION_TEXT) {
         words_add(words, value->text);
@@ -209,8 +229,8 @@ const struct command command_run = {
     .name = "run",
     .arguments = "[option ...] <target> <arg> ...",
     .summary = "run a job at once, without storing it, and print the result",
-    .help = "Not queued, not stored, not retried: for questions rather than for writes that must not\n"
-            "be lost. Rows are a table on a terminal and tab-separated lines in a pipe.\n"
+    .help = "Not queued, not stored, not retried: for questions rather than for writes that must\n"
+            "not be lost. Rows are a table on a terminal and tab-separated lines in a pipe.\n"
             "\n"
             "  awaitctl run main 'SELECT 1 AS one'\n"
             "  awaitctl run --timeout 2s cache GET greeting\n"

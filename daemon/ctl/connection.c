@@ -101,7 +101,8 @@ enum exit_code connection_reopen(struct connection *connection, uint64_t patienc
 {
     connection_close(connection);
     int error = try_open(connection, patience_ms);
-    for (uint64_t waited_ms = 0; error != 0 && waited_ms < patience_ms; waited_ms += RETRY_PAUSE_MS) {
+    uint64_t waited_ms = 0;
+    for (; error != 0 && waited_ms < patience_ms; waited_ms += RETRY_PAUSE_MS) {
         struct timespec pause = {.tv_nsec = RETRY_PAUSE_MS * 1000000L};
         nanosleep(&pause, NULL);
         error = try_open(connection, patience_ms);
@@ -121,7 +122,8 @@ static bool shallow_enough(const redisReply *reply, unsigned depth)
     return true;
 }
 
-static enum exit_code complain_reply(const struct connection *connection, int error, bool quiet_loss)
+static enum exit_code complain_reply(const struct connection *connection, int error,
+                                     bool quiet_loss)
 {
     const redisContext *context = connection->context;
     if (context->err == REDIS_ERR_IO && (error == EAGAIN || error == ETIMEDOUT))

@@ -7,7 +7,7 @@
 #include <string.h>
 #include <time.h>
 
-#define MOMENT_MIN_MS INT64_C(1000000000000) /* 2001: what is above it is a moment, below a duration */
+#define MOMENT_MIN_MS INT64_C(1000000000000) /* 2001: above it is a moment, below a duration */
 
 bool job_is_fields(const redisReply *reply)
 {
@@ -120,7 +120,7 @@ void job_json(struct json *json, const redisReply *job)
     json_object_end(json);
 }
 
-/* --- the table of jobs -------------------------------------------------------------------------- */
+/* --- the table of jobs ------------------------------------------------------------------------ */
 
 static const struct {
     const char *title;

@@ -1,7 +1,7 @@
 /* main.c - awaitctl: reads the command line, finds the command, runs it.
  *
- * A client like any other: it speaks RESP over the Unix socket with hiredis and needs no io_uring, so it
- * also works where the daemon cannot run. */
+ * A client like any other: it speaks RESP over the Unix socket with hiredis and needs no
+ * io_uring, so it also works where the daemon cannot run. */
 #include "ctl/command.h"
 
 #include <errno.h>
@@ -46,7 +46,7 @@ static const struct option global_options[] = {
     {0},
 };
 
-/* --- help --------------------------------------------------------------------------------------- */
+/* --- help ------------------------------------------------------------------------------------- */
 
 static const char exit_codes[] =
     "Exit codes: 0 done · 1 a job failed or was cancelled · 2 wrong command line · 3 no daemon ·\n"
@@ -92,7 +92,7 @@ static const struct command *find_command(const char *name)
     return NULL;
 }
 
-/* --- settings ----------------------------------------------------------------------------------- */
+/* --- settings --------------------------------------------------------------------------------- */
 
 /* Text is UTF-8 here, also when a cron job or a service runs without a locale. */
 static void set_locale(void)
@@ -145,7 +145,7 @@ static enum exit_code run_command(const struct command *command, const struct op
     return command->run(&invocation);
 }
 
-/* --- the command line --------------------------------------------------------------------------- */
+/* --- the command line ------------------------------------------------------------------------- */
 
 static enum exit_code usage_error(const struct command *command, const char *sentence)
 {

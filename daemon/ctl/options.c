@@ -21,6 +21,19 @@ static bool parse_number(const char *text, uint64_t *ret_number)
     return true;
 }
 
+static bool is_number_list(const char *text)
+{
+    bool digit = false;
+    for (; *text != '\0'; text++) {
+        if (*text != ',' && (*text < '0' || *text > '9'))
+            return false;
+        if (*text == ',' && !digit)
+            return false;
+        digit = *text != ',';
+    }
+    return digit;
+}
+
 static bool parse_pair(const char *text, struct option_value *value)
 {
     char low[32];
@@ -37,6 +50,7 @@ static const char *describe(enum option_kind kind)
 {
     switch (kind) {
     case OPTION_NUMBER: return "a whole number";
+    case OPTION_NUMBER_LIST: return "whole numbers with commas between, such as 1,3";
     case OPTION_DURATION:
     case OPTION_DURATION_OPTIONAL:
         return "a duration with its unit, such as 500ms, 5s, 2m, 1h30m or 1d";
@@ -61,6 +75,7 @@ static int set_value(const struct option *option, struct option_value *value, co
         return 0;
     switch (option->kind) {
     case OPTION_NUMBER: good = parse_number(text, &value->number); break;
+    case OPTION_NUMBER_LIST: good = is_number_list(text); break;
     case OPTION_DURATION:
     case OPTION_DURATION_OPTIONAL: good = duration_parse(text, &value->number); break;
     case OPTION_DURATION_PAIR: good = parse_pair(text, value); break;
@@ -126,8 +141,8 @@ static int parse_one(const struct option_set *sets, int set_count, int argc,
 }
 
 int options_parse(const struct option_set *sets, int set_count, int argc,
-                  const char *const *argv, bool stop_at_first, const char **positional, int *ret_positional_count,
-                  struct text *reterr)
+                  const char *const *argv, bool stop_at_first, const char **positional,
+                  int *ret_positional_count, struct text *reterr)
 {
     int count = 0;
     int at = 0;

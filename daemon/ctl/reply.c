@@ -18,7 +18,7 @@ bool reply_is(const redisReply *reply, const char *text)
            memcmp(reply->str, text, reply->len) == 0;
 }
 
-/* --- errors ------------------------------------------------------------------------------------- */
+/* --- errors ----------------------------------------------------------------------------------- */
 
 static size_t first_word(const redisReply *reply)
 {
@@ -53,7 +53,7 @@ enum exit_code reply_complain(const redisReply *reply, const char *subject)
     return complain(code, "%.*s", (int)reply->len, reply->str);
 }
 
-/* --- shapes ------------------------------------------------------------------------------------- */
+/* --- shapes ----------------------------------------------------------------------------------- */
 
 static bool is_text(const redisReply *reply)
 {
@@ -81,7 +81,7 @@ bool reply_is_rows(const redisReply *reply)
     return true;
 }
 
-/* --- text --------------------------------------------------------------------------------------- */
+/* --- text ------------------------------------------------------------------------------------- */
 
 static void add_cell(struct table *table, const redisReply *cell)
 {
@@ -176,7 +176,7 @@ void reply_print(const struct output *output, const redisReply *reply)
     putchar('\n');
 }
 
-/* --- JSON --------------------------------------------------------------------------------------- */
+/* --- JSON ------------------------------------------------------------------------------------- */
 
 /* A second column of the same name gets a number, or an object would lose one of them. */
 static void json_column_key(struct json *json, const redisReply *names, size_t column)

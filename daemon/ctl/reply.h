@@ -21,8 +21,8 @@ struct table_style output_table_style(const struct output *output);
 /* The exit code an error reply stands for, by its first word (command.h). */
 enum exit_code reply_exit_code(const redisReply *reply);
 
-/* Tells an error reply on standard error ("awaitctl: <subject>: FAILED 23505 ..."; subject may be NULL)
- * and returns its exit code. */
+/* Tells an error reply on standard error ("awaitctl: <subject>: FAILED 23505 ..."; subject may be
+ * NULL) and returns its exit code. */
 enum exit_code reply_complain(const redisReply *reply, const char *subject);
 
 /* Whether the reply is an SQL result: an array of rows of one length, the first one all names. */

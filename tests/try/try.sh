@@ -1,12 +1,14 @@
 #!/bin/bash
 # try.sh - shows on this machine what awaitd does, in under a minute: `make try`.
 #
-# Starts a daemon of its own in a temporary folder with a SQLite file as its target, so nothing else is
-# needed, and tells a short story in four acts. What is printed after "$" is exactly what is run. Each
-# act checks what it promises; the first one that does not ends the story with exit code 1.
+# Starts a daemon of its own in a temporary folder with a SQLite file as its target, so nothing
+# else is needed, and tells a short story in four acts. What is printed after "$" is exactly what
+# is run. Each act checks what it promises; the first one that does not ends the story with exit
+# code 1.
 #
-# PostgreSQL and Redis are shown too where they answer: DATABASE_URL or PGHOST, else the usual socket and
-# port; REDIS_URL, else port 6379. They are only asked, except for one Redis key that expires in a minute.
+# PostgreSQL and Redis are shown too where they answer: DATABASE_URL or PGHOST, else the usual
+# socket and port; REDIS_URL, else port 6379. They are only asked, except for one Redis key that
+# expires in a minute.
 #
 # Usage: tests/try/try.sh [build folder]     (default: $BUILD, else build)
 # shellcheck disable=SC2016  # commands are shown before the shell expands them
@@ -23,7 +25,7 @@ if [[ -t 1 && -z ${NO_COLOR:-} && ${TERM:-dumb} != dumb ]]; then
     bold=$'\e[1m' plain=$'\e[0m' dim=$'\e[2m' good=$'\e[32m' bad=$'\e[31m'
 fi
 
-# --- telling ------------------------------------------------------------------------------------------
+# --- telling --------------------------------------------------------------------------------------
 
 title() { printf '\n%s%s%s\n' "$bold" "$1" "$plain"; }
 say() { printf '%s\n' "$@"; }
@@ -39,6 +41,7 @@ fail() {
 }
 
 output='' status=0 id=''
+postgres_hint='DATABASE_URL=postgresql://user@host/database make try'
 
 # Shows a command and runs it in this shell; its output stays in $output, its exit code in $status.
 run() {
@@ -51,7 +54,7 @@ run() {
 
 now_ms() { local now=${EPOCHREALTIME/[.,]/}; printf '%s' "$((now / 1000))"; }
 
-# --- the daemon -----------------------------------------------------------------------------------------
+# --- the daemon -----------------------------------------------------------------------------------
 
 clean_up() {
     stop_daemon TERM
@@ -132,7 +135,7 @@ set_the_stage() {
     start_daemon
 }
 
-# --- the acts -------------------------------------------------------------------------------------------
+# --- the acts -------------------------------------------------------------------------------------
 
 three_at_once() {
     title '1. Three slow queries, awaited together'
@@ -166,8 +169,10 @@ durable_write() {
 
 failing_jobs() {
     title '3. Jobs that fail'
-    say 'This one never gets done in its 200 ms. It is tried again twice, then it is dead, with its reason.'
-    run 'id=$(awaitctl submit --timeout 200ms --retry 2 --backoff 100ms,200ms local "SELECT sleep(5000)")'
+    say 'This one never gets done in its 200 ms. It is tried again twice, then it is dead,' \
+        'with its reason.'
+    run 'id=$(awaitctl submit --timeout 200ms --retry 2 --backoff 100ms,200ms \
+        local "SELECT sleep(5000)")'
     run 'awaitctl await $id'
     [[ $status == 1 && $output == *FAILED*TIMEOUT* ]] ||
         fail "expected exit code 1 and FAILED TIMEOUT, got $status and '$output'"
@@ -185,7 +190,8 @@ failing_jobs() {
 survives_kill() {
     title '4. A job survives kill -9 of the daemon'
     say 'A slow write is running and somebody awaits it, when the daemon is killed.'
-    run 'id=$(awaitctl submit local "INSERT INTO visits SELECT ? WHERE sleep(1500) IS NOT NULL" /slow.html)'
+    run 'id=$(awaitctl submit local \
+        "INSERT INTO visits SELECT ? WHERE sleep(1500) IS NOT NULL" /slow.html)'
     [[ $status == 0 ]] || fail 'the write was not accepted'
     awaitctl await "$id" >"$folder/awaited" 2>"$folder/awaited.errors" &
     local waiter=$!
@@ -210,19 +216,21 @@ survives_kill() {
 postgres() {
     title 'PostgreSQL'
     if [[ -z $postgres_uri ]]; then
-        say 'None answers here. To see it too: DATABASE_URL=postgresql://user@host/database make try'
+        say "None answers here. To see it too: $postgres_hint"
         return
     fi
     run 'awaitctl run --timeout 5s main "SELECT version()"'
     if [[ $status != 0 ]]; then
-        say 'It lets nobody in as this user. To see it: DATABASE_URL=postgresql://user@host/database make try'
+        say "It did not let us in as this user. To see it: $postgres_hint"
         return
     fi
     local begin elapsed
     begin=$(now_ms)
-    run 'awaitctl gather $(for i in 1 2 3; do awaitctl submit main "SELECT pg_sleep(1)"; done)'
+    run 'awaitctl gather \
+        $(for i in 1 2 3; do awaitctl submit main "SELECT pg_sleep(1)"; done)'
     elapsed=$(($(now_ms) - begin))
-    ((status == 0 && elapsed < 2500)) || fail "three pg_sleep(1) took $elapsed ms (exit code $status)"
+    ((status == 0 && elapsed < 2500)) ||
+        fail "three pg_sleep(1) took $elapsed ms (exit code $status)"
     kept "three pg_sleep(1) in $((elapsed / 1000)).$((elapsed % 1000 / 100)) seconds"
 }
 
