@@ -99,14 +99,15 @@ enum exit_code connection_open(struct connection *connection, const char *path,
 
 enum exit_code connection_reopen(struct connection *connection, uint64_t patience_ms)
 {
-    connection_close(connection);
-    int error = try_open(connection, patience_ms);
+    int error;
     uint64_t waited_ms = 0;
-    for (; error != 0 && waited_ms < patience_ms; waited_ms += RETRY_PAUSE_MS) {
+    connection_close(connection);
+    do {
         struct timespec pause = {.tv_nsec = RETRY_PAUSE_MS * 1000000L};
         nanosleep(&pause, NULL);
         error = try_open(connection, patience_ms);
-    }
+        waited_ms += RETRY_PAUSE_MS;
+    } while (error != 0 && waited_ms < patience_ms);
     return error == 0 ? EXIT_OK : complain_connect(connection->path, -error);
 }
 
