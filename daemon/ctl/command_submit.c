@@ -4,6 +4,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <unistd.h>
 
 #define OPTION_TIMEOUT_OF_JOB \
@@ -107,14 +108,29 @@ static void print_id(const struct output *output, const redisReply *reply)
     putchar('\n');
 }
 
-static void print_result_with_id(const char *id, const redisReply *reply)
+/* Whether the result is JSON text already, to be printed as it is. */
+static bool is_json_text(const struct command *command, const struct invocation *invocation,
+                         const redisReply *reply)
+{
+    const struct option_value *format = option_of(command, invocation, "format");
+    return format->set && strcasecmp(format->text, "json") == 0 &&
+           reply->type == REDIS_REPLY_STRING;
+}
+
+static void print_result_with_id(const struct invocation *invocation, const char *id,
+                                 const redisReply *reply)
 {
     struct json json;
     json_init(&json, stdout);
     json_object(&json);
     json_key_text(&json, "id");
     json_string_text(&json, id);
-    reply_json_member(&json, reply);
+    if (is_json_text(&command_submit, invocation, reply)) {
+        json_key_text(&json, "result");
+        json_raw(&json, reply->str, reply->len);
+    } else {
+        reply_json_member(&json, reply);
+    }
     json_object_end(&json);
     putchar('\n');
 }
@@ -137,7 +153,7 @@ static enum exit_code await_submitted(struct connection *connection,
         snprintf(subject, sizeof subject, "job %s", id);
         code = reply_complain(reply, subject);
     } else if (invocation->output.json) {
-        print_result_with_id(id, reply);
+        print_result_with_id(invocation, id, reply);
     } else {
         reply_print(&invocation->output, reply);
     }
@@ -183,7 +199,6 @@ static enum exit_code run_submit(const struct invocation *invocation)
 
 static enum exit_code run_run(const struct invocation *invocation)
 {
-    const struct option_value *format = option_of(&command_run, invocation, "format");
     struct words words = {0};
     redisReply *reply = NULL;
     enum exit_code code = build(&words, "RUN", &command_run, invocation);
@@ -193,8 +208,7 @@ static enum exit_code run_run(const struct invocation *invocation)
     if (code != EXIT_OK)
         return code;
     struct output output = invocation->output;
-    if (format->set && strcmp(format->text, "json") == 0)
-        output.json = output.json && reply->type != REDIS_REPLY_STRING; /* JSON text already */
+    output.json = output.json && !is_json_text(&command_run, invocation, reply);
     if (reply->type == REDIS_REPLY_ERROR)
         code = reply_complain(reply, NULL);
     else
