@@ -1,5 +1,5 @@
-"""test_awaitctl.py - the command-line client against the real daemon: what it prints for people, for
-pipes and for programs, and the exit codes scripts depend on."""
+"""test_awaitctl.py - the command-line client against the real daemon: what it prints for people,
+for pipes and for programs, and the exit codes scripts depend on."""
 
 import json
 import os
