@@ -117,8 +117,9 @@ static int parse_one(const struct option_set *sets, int set_count, int argc,
     size_t name_length =
         !is_long ? 0 : equals != NULL ? (size_t)(equals - argument - 2) : strlen(argument + 2);
     struct option_value *value = NULL;
-    const struct option *option = find(sets, set_count, is_long ? argument + 2 : NULL, name_length,
-                                       is_long ? 0 : argument[1], &value);
+    const struct option *option =
+        is_long ? find(sets, set_count, argument + 2, name_length, '\0', &value)
+                : find(sets, set_count, NULL, 0, argument[1], &value);
     if (option == NULL) {
         text_printf(reterr, "unknown option %s", argument);
         return -1;

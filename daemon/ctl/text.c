@@ -20,7 +20,7 @@ void *memory_need(void *pointer)
 
 void text_append(struct text *text, const char *data, size_t size)
 {
-    if (text->capacity - text->size < size + 1) {
+    if (text->data == NULL || text->capacity - text->size < size + 1) {
         size_t capacity = text->capacity * 2 + size + 32;
         text->data = memory_need(realloc(text->data, capacity));
         text->capacity = capacity;
