@@ -10,6 +10,9 @@ LIBDIR ?= $(PREFIX)/lib
 INCLUDEDIR ?= $(PREFIX)/include
 SYSCONFDIR ?= /etc
 UNITDIR ?= $(PREFIX)/lib/systemd/system
+SYSUSERSDIR ?= $(PREFIX)/lib/sysusers.d
+TMPFILESDIR ?= $(PREFIX)/lib/tmpfiles.d
+MANDIR ?= $(PREFIX)/share/man
 DESTDIR ?=
 
 CC ?= gcc
@@ -133,7 +136,8 @@ include tests/tests.mk
 .PHONY: install clean
 install: all
 	install -d $(DESTDIR)$(SBINDIR) $(DESTDIR)$(BINDIR) $(DESTDIR)$(LIBDIR)/pkgconfig \
-	  $(DESTDIR)$(INCLUDEDIR)/await $(DESTDIR)$(UNITDIR) $(DESTDIR)$(SYSCONFDIR)/awaitd/awaitd.conf.d
+	  $(DESTDIR)$(INCLUDEDIR)/await $(DESTDIR)$(UNITDIR) $(DESTDIR)$(SYSCONFDIR)/awaitd/awaitd.conf.d \
+	  $(DESTDIR)$(SYSUSERSDIR) $(DESTDIR)$(TMPFILESDIR) $(DESTDIR)$(MANDIR)/man1 $(DESTDIR)$(MANDIR)/man8
 	install -m 755 $(BUILD)/awaitd $(DESTDIR)$(SBINDIR)/awaitd
 	install -m 755 $(BUILD)/awaitctl $(DESTDIR)$(BINDIR)/awaitctl
 	install -m 644 $(BUILD)/libawait.a $(DESTDIR)$(LIBDIR)/libawait.a
@@ -145,6 +149,10 @@ install: all
 	install -m 644 lib/include/await/*.h $(DESTDIR)$(INCLUDEDIR)/await/
 	for unit in awaitd.service awaitd.socket; do \
 	  sed 's|@SBINDIR@|$(SBINDIR)|g' systemd/$$unit > $(DESTDIR)$(UNITDIR)/$$unit; done
+	install -m 644 systemd/awaitd.sysusers $(DESTDIR)$(SYSUSERSDIR)/awaitd.conf
+	install -m 644 systemd/awaitd.tmpfiles $(DESTDIR)$(TMPFILESDIR)/awaitd.conf
+	install -m 644 docs/man/awaitctl.1 $(DESTDIR)$(MANDIR)/man1/awaitctl.1
+	install -m 644 docs/man/awaitd.8 $(DESTDIR)$(MANDIR)/man8/awaitd.8
 	test -e $(DESTDIR)$(SYSCONFDIR)/awaitd/awaitd.conf || \
 	  install -m 640 config/awaitd.conf $(DESTDIR)$(SYSCONFDIR)/awaitd/awaitd.conf
 

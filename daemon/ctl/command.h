@@ -1,7 +1,7 @@
 /* command.h - what a command of awaitctl is, and how one ends.
  *
- * A command parses nothing itself: main.c reads its options by its table and calls `run` with them. `run`
- * talks to the daemon, prints, and returns the exit code. */
+ * A command parses nothing itself: main.c reads its options by its table and calls `run` with
+ * them. `run` talks to the daemon, prints, and returns the exit code. */
 #ifndef CTL_COMMAND_H
 #define CTL_COMMAND_H
 

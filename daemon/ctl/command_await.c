@@ -46,7 +46,7 @@ static enum exit_code run_await(const struct invocation *invocation)
     return code;
 }
 
-/* --- several results, each with its id ---------------------------------------------------------- */
+/* --- several results, each with its id -------------------------------------------------------- */
 
 /* What stands in one cell: everything but arrays, and the only value of an SQL result. NULL if it
  * needs more room. */
@@ -90,7 +90,8 @@ static void add_value(struct table *table, const redisReply *reply)
     }
 }
 
-static void print_table(const struct output *output, const char *const *ids, redisReply **results, size_t count)
+static void print_table(const struct output *output, const char *const *ids,
+                        redisReply **results, size_t count)
 {
     static const char *const names[] = {"id", "outcome", "result"};
     struct table_style style = output_table_style(output);
@@ -109,8 +110,8 @@ static void print_table(const struct output *output, const char *const *ids, red
     table_free(&table);
 }
 
-static void print_blocks(const struct output *output, const char *const *ids, redisReply **results,
-                         size_t count)
+static void print_blocks(const struct output *output, const char *const *ids,
+                         redisReply **results, size_t count)
 {
     for (size_t index = 0; index < count; index++) {
         char word[32];
@@ -130,8 +131,7 @@ static void print_json(const char *const *ids, redisReply **results, size_t coun
         json_object(&json);
         json_key_text(&json, "id");
         json_string_text(&json, ids[index]);
-        json_key_text(&json, "result");
-        reply_json(&json, results[index]);
+        reply_json_member(&json, results[index]);
         json_object_end(&json);
     }
     if (as_array)
@@ -172,7 +172,7 @@ static enum exit_code run_gather(const struct invocation *invocation)
         code = reply_complain(reply, NULL);
     } else if (reply->type != REDIS_REPLY_ARRAY ||
                reply->elements != (size_t)invocation->argument_count) {
-        code = complain(EXIT_REFUSED, "the daemon's answer to GATHER is not one result for each id");
+        code = complain(EXIT_REFUSED, "the daemon's answer to GATHER is not one result per id");
     } else {
         if (invocation->output.json)
             print_json(invocation->arguments, reply->element, reply->elements, true);

@@ -22,7 +22,7 @@ static const struct option jobs_options[] = {
     {0},
 };
 
-/* --- job ---------------------------------------------------------------------------------------- */
+/* --- job -------------------------------------------------------------------------------------- */
 
 static enum exit_code run_job(const struct invocation *invocation)
 {
@@ -50,7 +50,7 @@ static enum exit_code run_job(const struct invocation *invocation)
     return code;
 }
 
-/* --- jobs --------------------------------------------------------------------------------------- */
+/* --- jobs ------------------------------------------------------------------------------------- */
 
 struct listing {
     const struct invocation *invocation;
@@ -176,7 +176,7 @@ static enum exit_code run_jobs(const struct invocation *invocation)
     return code;
 }
 
-/* --- cancel ------------------------------------------------------------------------------------- */
+/* --- cancel ----------------------------------------------------------------------------------- */
 
 static enum exit_code run_cancel(const struct invocation *invocation)
 {
@@ -235,7 +235,7 @@ const struct command command_cancel = {
     .help = "A running job is stopped on its server too.\n"
             "\n"
             "  awaitctl cancel $id\n"
-            "  awaitctl jobs --all --queue nightly --state ready | cut -f1 | xargs awaitctl cancel\n",
+            "  awaitctl jobs --all -q nightly -s ready | cut -f1 | xargs awaitctl cancel\n",
     .options = no_options,
     .argument_min = 1,
     .argument_max = -1,

@@ -4,12 +4,16 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <unistd.h>
 
 #define OPTION_TIMEOUT_OF_JOB \
     {"timeout", 't', OPTION_DURATION, "DURATION", "TIMEOUT", "stop an execution that takes longer"}
 #define OPTION_FORMAT \
     {"format", 0, OPTION_TEXT, "rows|json", "FORMAT", "the shape of an SQL result"}
+#define OPTION_NULLS \
+    {"null", 0, OPTION_NUMBER_LIST, "N[,N...]", "NULL", \
+     "the job's arguments of these numbers, from 1, are SQL NULL"}
 #define OPTION_FILES \
     {"files", 'f', OPTION_FLAG, NULL, NULL, \
      "an argument - is standard input, @PATH a file, @@X the text @X"}
@@ -18,12 +22,13 @@ static const struct option submit_options[] = {
     {"queue", 'q', OPTION_TEXT, "NAME", "QUEUE", "the queue (default: default)"},
     {"priority", 'p', OPTION_NUMBER, "N", "PRIORITY", "smaller is sooner (default 1024)"},
     {"delay", 'd', OPTION_DURATION, "DURATION", "DELAY", "not before that long from now"},
-    {"at", 0, OPTION_MOMENT, "TIME", "AT", "not before: 08:00, 2030-01-31T08:00, 2030-01-31T08:00Z"},
+    {"at", 0, OPTION_MOMENT, "TIME", "AT", "not before: 08:00, 2030-01-31T08:00 (local) or ...Z"},
     OPTION_TIMEOUT_OF_JOB,
     {"retry", 'r', OPTION_NUMBER, "N", "RETRY", "attempts after the first one"},
     {"backoff", 0, OPTION_DURATION_PAIR, "MIN,MAX", "BACKOFF", "pause between attempts: 500ms,1m"},
     {"keep", 0, OPTION_DURATION, "DURATION", "KEEP", "keep the result that long; 0 drops it"},
     OPTION_FORMAT,
+    OPTION_NULLS,
     {"wait", 'w', OPTION_DURATION_OPTIONAL, "DURATION", NULL, "await the result and print it"},
     OPTION_FILES,
     {0},
@@ -32,15 +37,31 @@ static const struct option submit_options[] = {
 static const struct option run_options[] = {
     OPTION_TIMEOUT_OF_JOB,
     OPTION_FORMAT,
+    OPTION_NULLS,
     OPTION_FILES,
     {0},
 };
+
+/* "1,3" is NULL 1 NULL 3. */
+static void add_list(struct words *words, const char *word, const char *list)
+{
+    while (*list != '\0') {
+        size_t length = strcspn(list, ",");
+        words_add(words, word);
+        words_add_bytes(words, list, length);
+        list += length + (list[length] == ',');
+    }
+}
 
 static void add_option(struct words *words, const struct option *option,
                        const struct option_value *value)
 {
     if (!value->set || option->word == NULL)
         return;
+    if (option->kind == OPTION_NUMBER_LIST) {
+        add_list(words, option->word, value->text);
+        return;
+    }
     words_add(words, option->word);
     if (option->kind == OPTION_TEXT) {
         words_add(words, value->text);
@@ -87,15 +108,29 @@ static void print_id(const struct output *output, const redisReply *reply)
     putchar('\n');
 }
 
-static void print_result_with_id(const char *id, const redisReply *reply)
+/* Whether the result is JSON text already, to be printed as it is. */
+static bool is_json_text(const struct command *command, const struct invocation *invocation,
+                         const redisReply *reply)
+{
+    const struct option_value *format = option_of(command, invocation, "format");
+    return format->set && strcasecmp(format->text, "json") == 0 &&
+           reply->type == REDIS_REPLY_STRING;
+}
+
+static void print_result_with_id(const struct invocation *invocation, const char *id,
+                                 const redisReply *reply)
 {
     struct json json;
     json_init(&json, stdout);
     json_object(&json);
     json_key_text(&json, "id");
     json_string_text(&json, id);
-    json_key_text(&json, "result");
-    reply_json(&json, reply);
+    if (is_json_text(&command_submit, invocation, reply)) {
+        json_key_text(&json, "result");
+        json_raw(&json, reply->str, reply->len);
+    } else {
+        reply_json_member(&json, reply);
+    }
     json_object_end(&json);
     putchar('\n');
 }
@@ -118,7 +153,7 @@ static enum exit_code await_submitted(struct connection *connection,
         snprintf(subject, sizeof subject, "job %s", id);
         code = reply_complain(reply, subject);
     } else if (invocation->output.json) {
-        print_result_with_id(id, reply);
+        print_result_with_id(invocation, id, reply);
     } else {
         reply_print(&invocation->output, reply);
     }
@@ -164,7 +199,6 @@ static enum exit_code run_submit(const struct invocation *invocation)
 
 static enum exit_code run_run(const struct invocation *invocation)
 {
-    const struct option_value *format = option_of(&command_run, invocation, "format");
     struct words words = {0};
     redisReply *reply = NULL;
     enum exit_code code = build(&words, "RUN", &command_run, invocation);
@@ -174,8 +208,7 @@ static enum exit_code run_run(const struct invocation *invocation)
     if (code != EXIT_OK)
         return code;
     struct output output = invocation->output;
-    if (format->set && strcmp(format->text, "json") == 0)
-        output.json = output.json && reply->type != REDIS_REPLY_STRING; /* JSON text already */
+    output.json = output.json && !is_json_text(&command_run, invocation, reply);
     if (reply->type == REDIS_REPLY_ERROR)
         code = reply_complain(reply, NULL);
     else
@@ -210,8 +243,8 @@ const struct command command_run = {
     .name = "run",
     .arguments = "[option ...] <target> <arg> ...",
     .summary = "run a job at once, without storing it, and print the result",
-    .help = "Not queued, not stored, not retried: for questions rather than for writes that must not\n"
-            "be lost. Rows are a table on a terminal and tab-separated lines in a pipe.\n"
+    .help = "Not queued, not stored, not retried: for questions rather than for writes that must\n"
+            "not be lost. Rows are a table on a terminal and tab-separated lines in a pipe.\n"
             "\n"
             "  awaitctl run main 'SELECT 1 AS one'\n"
             "  awaitctl run --timeout 2s cache GET greeting\n"

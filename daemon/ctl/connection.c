@@ -21,28 +21,32 @@ static const char *socket_group(const char *path)
     return group != NULL ? group->gr_name : "awaitd";
 }
 
-static enum exit_code complain_connect(const char *path, int error)
+static void complain_connect(const char *path, int error)
 {
     switch (error) {
     case ENOENT:
-        return complain(EXIT_UNREACHABLE,
-                        "cannot reach awaitd at %s: no socket there; start the daemon (systemctl "
-                        "start awaitd), or name its socket with --socket or AWAITD_SOCKET", path);
+        complain(EXIT_UNREACHABLE,
+                 "cannot reach awaitd at %s: no socket there; start the daemon (systemctl "
+                 "start awaitd), or name its socket with --socket or AWAITD_SOCKET", path);
+        break;
     case ECONNREFUSED:
-        return complain(EXIT_UNREACHABLE,
-                        "cannot reach awaitd at %s: nobody listens on the socket; start the daemon "
-                        "(systemctl start awaitd; journalctl -u awaitd says why it stopped)", path);
+        complain(EXIT_UNREACHABLE,
+                 "cannot reach awaitd at %s: nobody listens on the socket; start the daemon "
+                 "(systemctl start awaitd; journalctl -u awaitd says why it stopped)", path);
+        break;
     case EACCES:
     case EPERM:
-        return complain(EXIT_UNREACHABLE,
-                        "cannot reach awaitd at %s: permission denied; only its group may connect: "
-                        "usermod -aG %s <you>, then log in again", path, socket_group(path));
+        complain(EXIT_UNREACHABLE,
+                 "cannot reach awaitd at %s: permission denied; only its group may connect: "
+                 "usermod -aG %s <you>, then log in again", path, socket_group(path));
+        break;
     case EAGAIN:
-        return complain(EXIT_UNREACHABLE,
-                        "cannot reach awaitd at %s: it does not accept connections (its backlog is "
-                        "full); see journalctl -u awaitd", path);
+        complain(EXIT_UNREACHABLE,
+                 "cannot reach awaitd at %s: it does not accept connections (its backlog is "
+                 "full); see journalctl -u awaitd", path);
+        break;
     default:
-        return complain(EXIT_UNREACHABLE, "cannot reach awaitd at %s: %s", path, strerror(error));
+        complain(EXIT_UNREACHABLE, "cannot reach awaitd at %s: %s", path, strerror(error));
     }
 }
 
@@ -94,19 +98,27 @@ enum exit_code connection_open(struct connection *connection, const char *path,
 {
     *connection = (struct connection){.path = path};
     int error = try_open(connection, timeout_ms);
-    return error == 0 ? EXIT_OK : complain_connect(path, -error);
+    if (error == 0)
+        return EXIT_OK;
+    complain_connect(path, -error);
+    return EXIT_UNREACHABLE;
 }
 
 enum exit_code connection_reopen(struct connection *connection, uint64_t patience_ms)
 {
+    int error;
+    uint64_t waited_ms = 0;
     connection_close(connection);
-    int error = try_open(connection, patience_ms);
-    for (uint64_t waited_ms = 0; error != 0 && waited_ms < patience_ms; waited_ms += RETRY_PAUSE_MS) {
+    do {
         struct timespec pause = {.tv_nsec = RETRY_PAUSE_MS * 1000000L};
         nanosleep(&pause, NULL);
         error = try_open(connection, patience_ms);
-    }
-    return error == 0 ? EXIT_OK : complain_connect(connection->path, -error);
+        waited_ms += RETRY_PAUSE_MS;
+    } while (error != 0 && waited_ms < patience_ms);
+    if (error == 0)
+        return EXIT_OK;
+    complain_connect(connection->path, -error);
+    return EXIT_UNREACHABLE;
 }
 
 static bool shallow_enough(const redisReply *reply, unsigned depth)
@@ -121,7 +133,8 @@ static bool shallow_enough(const redisReply *reply, unsigned depth)
     return true;
 }
 
-static enum exit_code complain_reply(const struct connection *connection, int error, bool quiet_loss)
+static enum exit_code complain_reply(const struct connection *connection, int error,
+                                     bool quiet_loss)
 {
     const redisContext *context = connection->context;
     if (context->err == REDIS_ERR_IO && (error == EAGAIN || error == ETIMEDOUT))

@@ -23,9 +23,9 @@ enum exit_code connection_open(struct connection *connection, const char *path,
 /* As connection_open, for a daemon that is being restarted: tries again for up to patience_ms. */
 enum exit_code connection_reopen(struct connection *connection, uint64_t patience_ms);
 
-/* Sends one command and receives its reply (the caller's to free with freeReplyObject). timeout_ms of
- * waiting for it, 0: for ever. With `quiet_loss` a lost connection is not told, only returned as
- * EXIT_UNREACHABLE. An error reply is a reply. */
+/* Sends one command and receives its reply (the caller's to free with freeReplyObject).
+ * timeout_ms of waiting for it, 0: for ever. With `quiet_loss` a lost connection is not told,
+ * only returned as EXIT_UNREACHABLE. An error reply is a reply. */
 enum exit_code connection_call(struct connection *connection, const struct words *words,
                                uint64_t timeout_ms, bool quiet_loss, redisReply **ret_reply);
 

@@ -1,5 +1,5 @@
-/* exit_code.h - how awaitctl ends. Scripts depend on these numbers: they are documented in awaitctl(1) and
- * never change their meaning. */
+/* exit_code.h - how awaitctl ends. Scripts depend on these numbers: they are documented in
+ * awaitctl(1) and never change their meaning. */
 #ifndef CTL_EXIT_CODE_H
 #define CTL_EXIT_CODE_H
 
@@ -9,7 +9,7 @@ enum exit_code {
     EXIT_USAGE = 2,       /* the command line is wrong */
     EXIT_UNREACHABLE = 3, /* no daemon, or the connection to it was lost */
     EXIT_TIMEOUT = 4,     /* time was up before the result was there */
-    EXIT_REFUSED = 5,     /* the daemon said no: ERR, NOTARGET, NOJOB, FULL, NOPERM, UNAVAILABLE ... */
+    EXIT_REFUSED = 5,     /* the daemon said no: ERR, NOTARGET, NOJOB, FULL, UNAVAILABLE ... */
     EXIT_OUTPUT = 6,      /* the output could not be written, or no memory was left */
 };
 

@@ -7,8 +7,8 @@
 
 #define INPUT_SIZE_MAX (64UL * 1024 * 1024) /* bytes of one file */
 
-/* Adds the argument to the command: "-" stands for all of standard input, "@path" for that file's bytes,
- * "@@rest" for the text "@rest"; anything else for itself. */
+/* Adds the argument to the command: "-" stands for all of standard input, "@path" for that file's
+ * bytes, "@@rest" for the text "@rest"; anything else for itself. */
 enum exit_code input_add(struct words *words, const char *argument);
 
 #endif

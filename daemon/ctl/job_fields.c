@@ -7,7 +7,17 @@
 #include <string.h>
 #include <time.h>
 
-#define MOMENT_MIN_MS INT64_C(1000000000000) /* 2001: what is above it is a moment, below a duration */
+/* What is no plain text. Everything else is shown as the daemon sends it. */
+enum field_kind { FIELD_PLAIN, FIELD_MOMENT, FIELD_DURATION };
+
+static const struct {
+    const char *name;
+    enum field_kind kind;
+} timed_fields[] = {
+    {"created", FIELD_MOMENT},      {"due", FIELD_MOMENT},           {"started", FIELD_MOMENT},
+    {"finished", FIELD_MOMENT},     {"kept_until", FIELD_MOMENT},    {"timeout", FIELD_DURATION},
+    {"backoff_min", FIELD_DURATION}, {"backoff_max", FIELD_DURATION}, {"keep", FIELD_DURATION},
+};
 
 bool job_is_fields(const redisReply *reply)
 {
@@ -27,9 +37,12 @@ static const redisReply *field(const redisReply *job, const char *name)
     return NULL;
 }
 
-static bool ends_in_ms(const redisReply *name)
+static enum field_kind kind_of(const redisReply *name)
 {
-    return name->len > 3 && memcmp(name->str + name->len - 3, "_ms", 3) == 0;
+    for (size_t index = 0; index < sizeof timed_fields / sizeof timed_fields[0]; index++)
+        if (reply_is(name, timed_fields[index].name))
+            return timed_fields[index].kind;
+    return FIELD_PLAIN;
 }
 
 static bool number_of(const redisReply *value, int64_t *ret_number)
@@ -55,18 +68,20 @@ static void append_moment(struct text *text, int64_t unix_ms)
     text_append_string(text, formatted);
 }
 
-/* A value as one line of text. */
+/* A value as one line of text; by its name when it has one, else as it came. */
 static void append_value(struct text *text, const redisReply *name, const redisReply *value)
 {
-    int64_t number;
+    enum field_kind kind = name != NULL ? kind_of(name) : FIELD_PLAIN;
+    int64_t number = 0;
     char duration[40];
-    if (name != NULL && ends_in_ms(name) && number_of(value, &number) && number >= 0) {
-        if (number >= MOMENT_MIN_MS) {
+    if (kind != FIELD_PLAIN && !number_of(value, &number))
+        kind = FIELD_PLAIN;
+    if (kind == FIELD_MOMENT) {
+        if (number > 0)
             append_moment(text, number);
-        } else {
-            duration_format((uint64_t)number, duration, sizeof duration);
-            text_append_string(text, duration);
-        }
+    } else if (kind == FIELD_DURATION) {
+        duration_format((uint64_t)number, duration, sizeof duration);
+        text_append_string(text, duration);
     } else if (value->type == REDIS_REPLY_INTEGER) {
         text_printf(text, "%lld", value->integer);
     } else if (value->type == REDIS_REPLY_ARRAY) {
@@ -90,20 +105,20 @@ void job_print(const struct output *output, const redisReply *job)
     for (size_t index = 0; index + 1 < job->elements; index += 2) {
         const redisReply *name = job->element[index];
         const redisReply *value = job->element[index + 1];
-        size_t length = name->len - (output->terminal && ends_in_ms(name) ? 3 : 0);
         struct text line = {0};
         if (output->terminal) {
             struct text plain = {0};
             append_value(&plain, name, value);
             text_append_visible(&line, plain.data, plain.size, TEXT_ESCAPE_LINES);
             text_free(&plain);
-            printf("%.*s:%*s %s\n", (int)length, name->str, (int)(widest - length), "",
+            printf("%.*s:%*s %s\n", (int)name->len, name->str, (int)(widest - name->len), "",
                    line.data != NULL ? line.data : "");
         } else {
             append_value(&line, NULL, value);
             struct text escaped = {0};
             text_append_field(&escaped, line.data, line.size);
-            printf("%.*s\t%s\n", (int)length, name->str, escaped.data != NULL ? escaped.data : "");
+            printf("%.*s\t%s\n", (int)name->len, name->str,
+                   escaped.data != NULL ? escaped.data : "");
             text_free(&escaped);
         }
         text_free(&line);
@@ -120,15 +135,14 @@ void job_json(struct json *json, const redisReply *job)
     json_object_end(json);
 }
 
-/* --- the table of jobs -------------------------------------------------------------------------- */
+/* --- the table of jobs ------------------------------------------------------------------------ */
 
 static const struct {
     const char *title;
     const char *name;
 } columns[] = {
-    {"id", "id"},             {"state", "state"},       {"queue", "queue"},
-    {"target", "target"},     {"attempts", "attempts"}, {"submitted", "submitted_ms"},
-    {"job", "arguments"},     {"error", "error"},
+    {"id", "id"},           {"state", "state"},       {"queue", "queue"},   {"target", "target"},
+    {"created", "created"}, {"attempts", "attempts"}, {"job", "arguments"}, {"error", "error"},
 };
 
 #define COLUMN_COUNT (sizeof columns / sizeof columns[0])

@@ -1,7 +1,7 @@
 /* job_fields.h - a job as the daemon describes it: a flat list of field, value, field, value.
  *
- * Fields are found by name, so that a newer daemon may add some. Names that end in _ms hold Unix
- * milliseconds or durations and are shown as people say them. */
+ * Fields are found by name, so that a newer daemon may add some. Times are milliseconds there; on a
+ * terminal they are shown as people say them. */
 #ifndef CTL_JOB_FIELDS_H
 #define CTL_JOB_FIELDS_H
 

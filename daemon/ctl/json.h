@@ -1,7 +1,7 @@
 /* json.h - writes JSON to a stream, commas included.
  *
- * A value that is not UTF-8 text becomes {"base64": "..."}: JSON has no other place for bytes, and losing
- * them silently would be worse. */
+ * A value that is not UTF-8 text becomes {"base64": "..."}: JSON has no other place for bytes,
+ * and losing them silently would be worse. */
 #ifndef CTL_JSON_H
 #define CTL_JSON_H
 

@@ -1,7 +1,7 @@
 /* main.c - awaitctl: reads the command line, finds the command, runs it.
  *
- * A client like any other: it speaks RESP over the Unix socket with hiredis and needs no io_uring, so it
- * also works where the daemon cannot run. */
+ * A client like any other: it speaks RESP over the Unix socket with hiredis and needs no
+ * io_uring, so it also works where the daemon cannot run. */
 #include "ctl/command.h"
 
 #include <errno.h>
@@ -23,12 +23,21 @@ static const struct command *const commands[] = {
 
 #define COMMAND_COUNT (sizeof commands / sizeof commands[0])
 
-enum { GLOBAL_SOCKET, GLOBAL_JSON, GLOBAL_HEADER, GLOBAL_REPLY_TIMEOUT, GLOBAL_HELP, GLOBAL_VERSION };
+enum {
+    GLOBAL_SOCKET,
+    GLOBAL_JSON,
+    GLOBAL_TABLE,
+    GLOBAL_HEADER,
+    GLOBAL_REPLY_TIMEOUT,
+    GLOBAL_HELP,
+    GLOBAL_VERSION
+};
 
 static const struct option global_options[] = {
     {"socket", 'S', OPTION_TEXT, "PATH", NULL,
      "the daemon's socket (default: $AWAITD_SOCKET, else " SOCKET_PATH_DEFAULT ")"},
     {"json", 'j', OPTION_FLAG, NULL, NULL, "print JSON: rows as an array of objects"},
+    {"table", 0, OPTION_FLAG, NULL, NULL, "print aligned tables also into a pipe or a file"},
     {"header", 0, OPTION_FLAG, NULL, NULL, "column names above tab-separated rows"},
     {"reply-timeout", 0, OPTION_DURATION, "DURATION", NULL,
      "how long the daemon may take to answer (default 30s; 0: for ever)"},
@@ -37,7 +46,7 @@ static const struct option global_options[] = {
     {0},
 };
 
-/* --- help --------------------------------------------------------------------------------------- */
+/* --- help ------------------------------------------------------------------------------------- */
 
 static const char exit_codes[] =
     "Exit codes: 0 done · 1 a job failed or was cancelled · 2 wrong command line · 3 no daemon ·\n"
@@ -83,7 +92,7 @@ static const struct command *find_command(const char *name)
     return NULL;
 }
 
-/* --- settings ----------------------------------------------------------------------------------- */
+/* --- settings --------------------------------------------------------------------------------- */
 
 /* Text is UTF-8 here, also when a cron job or a service runs without a locale. */
 static void set_locale(void)
@@ -105,7 +114,7 @@ static struct output output_from(const struct option_value *globals)
         window.ws_col = 0;
     return (struct output){
         .json = globals[GLOBAL_JSON].set,
-        .terminal = terminal,
+        .terminal = terminal || globals[GLOBAL_TABLE].set,
         .colour = terminal && !dumb && (no_colour == NULL || no_colour[0] == '\0'),
         .header = globals[GLOBAL_HEADER].set,
         .screen_width = window.ws_col,
@@ -136,7 +145,7 @@ static enum exit_code run_command(const struct command *command, const struct op
     return command->run(&invocation);
 }
 
-/* --- the command line --------------------------------------------------------------------------- */
+/* --- the command line ------------------------------------------------------------------------- */
 
 static enum exit_code usage_error(const struct command *command, const char *sentence)
 {

@@ -21,6 +21,19 @@ static bool parse_number(const char *text, uint64_t *ret_number)
     return true;
 }
 
+static bool is_number_list(const char *text)
+{
+    bool digit = false;
+    for (; *text != '\0'; text++) {
+        if (*text != ',' && (*text < '0' || *text > '9'))
+            return false;
+        if (*text == ',' && !digit)
+            return false;
+        digit = *text != ',';
+    }
+    return digit;
+}
+
 static bool parse_pair(const char *text, struct option_value *value)
 {
     char low[32];
@@ -37,6 +50,7 @@ static const char *describe(enum option_kind kind)
 {
     switch (kind) {
     case OPTION_NUMBER: return "a whole number";
+    case OPTION_NUMBER_LIST: return "whole numbers with commas between, such as 1,3";
     case OPTION_DURATION:
     case OPTION_DURATION_OPTIONAL:
         return "a duration with its unit, such as 500ms, 5s, 2m, 1h30m or 1d";
@@ -61,6 +75,7 @@ static int set_value(const struct option *option, struct option_value *value, co
         return 0;
     switch (option->kind) {
     case OPTION_NUMBER: good = parse_number(text, &value->number); break;
+    case OPTION_NUMBER_LIST: good = is_number_list(text); break;
     case OPTION_DURATION:
     case OPTION_DURATION_OPTIONAL: good = duration_parse(text, &value->number); break;
     case OPTION_DURATION_PAIR: good = parse_pair(text, value); break;
@@ -102,8 +117,9 @@ static int parse_one(const struct option_set *sets, int set_count, int argc,
     size_t name_length =
         !is_long ? 0 : equals != NULL ? (size_t)(equals - argument - 2) : strlen(argument + 2);
     struct option_value *value = NULL;
-    const struct option *option = find(sets, set_count, is_long ? argument + 2 : NULL, name_length,
-                                       is_long ? 0 : argument[1], &value);
+    const struct option *option =
+        is_long ? find(sets, set_count, argument + 2, name_length, '\0', &value)
+                : find(sets, set_count, NULL, 0, argument[1], &value);
     if (option == NULL) {
         text_printf(reterr, "unknown option %s", argument);
         return -1;
@@ -126,8 +142,8 @@ static int parse_one(const struct option_set *sets, int set_count, int argc,
 }
 
 int options_parse(const struct option_set *sets, int set_count, int argc,
-                  const char *const *argv, bool stop_at_first, const char **positional, int *ret_positional_count,
-                  struct text *reterr)
+                  const char *const *argv, bool stop_at_first, const char **positional,
+                  int *ret_positional_count, struct text *reterr)
 {
     int count = 0;
     int at = 0;

@@ -1,5 +1,5 @@
-/* options.h - command-line options as data: one table parses them, explains them in --help and says which
- * word of the protocol each one stands for. */
+/* options.h - command-line options as data: one table parses them, explains them in --help and
+ * says which word of the protocol each one stands for. */
 #ifndef CTL_OPTIONS_H
 #define CTL_OPTIONS_H
 
@@ -13,6 +13,7 @@ enum option_kind {
     OPTION_FLAG,
     OPTION_TEXT,
     OPTION_NUMBER,        /* decimal, 0...2^63-1 */
+    OPTION_NUMBER_LIST,   /* 1,3,4: kept as text, digits and commas only */
     OPTION_DURATION,      /* duration.h; the value in ms */
     OPTION_DURATION_OPTIONAL, /* --name or --name=DURATION */
     OPTION_DURATION_PAIR, /* MIN,MAX */
@@ -44,12 +45,12 @@ struct option_set {
 
 #define OPTIONS_MAX 24 /* in one table */
 
-/* Parses argv up to its end, or with `stop_at_first` up to the first argument that is no option. What is
- * no option is collected in `positional` (room for argc). "--" ends the options. Returns the number of
- * arguments consumed, or -1 with a sentence in *reterr. */
+/* Parses argv up to its end, or with `stop_at_first` up to the first argument that is no option.
+ * What is no option is collected in `positional` (room for argc). "--" ends the options. Returns
+ * the number of arguments consumed, or -1 with a sentence in *reterr. */
 int options_parse(const struct option_set *sets, int set_count, int argc,
-                  const char *const *argv, bool stop_at_first, const char **positional, int *ret_positional_count,
-                  struct text *reterr);
+                  const char *const *argv, bool stop_at_first, const char **positional,
+                  int *ret_positional_count, struct text *reterr);
 
 void options_print_help(const struct option *options, FILE *out);
 

@@ -18,7 +18,7 @@ bool reply_is(const redisReply *reply, const char *text)
            memcmp(reply->str, text, reply->len) == 0;
 }
 
-/* --- errors ------------------------------------------------------------------------------------- */
+/* --- errors ----------------------------------------------------------------------------------- */
 
 static size_t first_word(const redisReply *reply)
 {
@@ -53,7 +53,7 @@ enum exit_code reply_complain(const redisReply *reply, const char *subject)
     return complain(code, "%.*s", (int)reply->len, reply->str);
 }
 
-/* --- shapes ------------------------------------------------------------------------------------- */
+/* --- shapes ----------------------------------------------------------------------------------- */
 
 static bool is_text(const redisReply *reply)
 {
@@ -81,7 +81,7 @@ bool reply_is_rows(const redisReply *reply)
     return true;
 }
 
-/* --- text --------------------------------------------------------------------------------------- */
+/* --- text ------------------------------------------------------------------------------------- */
 
 static void add_cell(struct table *table, const redisReply *cell)
 {
@@ -176,7 +176,7 @@ void reply_print(const struct output *output, const redisReply *reply)
     putchar('\n');
 }
 
-/* --- JSON --------------------------------------------------------------------------------------- */
+/* --- JSON ------------------------------------------------------------------------------------- */
 
 /* A second column of the same name gets a number, or an object would lose one of them. */
 static void json_column_key(struct json *json, const redisReply *names, size_t column)
@@ -215,7 +215,6 @@ static void json_error(struct json *json, const redisReply *reply)
 {
     size_t word = first_word(reply);
     size_t rest = word < reply->len ? word + 1 : word;
-    json_object(json);
     json_key_text(json, "error");
     json_object(json);
     json_key_text(json, "code");
@@ -223,7 +222,16 @@ static void json_error(struct json *json, const redisReply *reply)
     json_key_text(json, "message");
     json_string(json, reply->str + rest, reply->len - rest);
     json_object_end(json);
-    json_object_end(json);
+}
+
+void reply_json_member(struct json *json, const redisReply *reply)
+{
+    if (reply->type == REDIS_REPLY_ERROR) {
+        json_error(json, reply);
+        return;
+    }
+    json_key_text(json, "result");
+    reply_json(json, reply);
 }
 
 void reply_json(struct json *json, const redisReply *reply)
@@ -231,7 +239,11 @@ void reply_json(struct json *json, const redisReply *reply)
     switch (reply->type) {
     case REDIS_REPLY_INTEGER: json_integer(json, reply->integer); break;
     case REDIS_REPLY_NIL: json_null(json); break;
-    case REDIS_REPLY_ERROR: json_error(json, reply); break;
+    case REDIS_REPLY_ERROR:
+        json_object(json);
+        json_error(json, reply);
+        json_object_end(json);
+        break;
     case REDIS_REPLY_ARRAY:
         if (reply_is_rows(reply)) {
             json_rows(json, reply);

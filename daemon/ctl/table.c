@@ -24,11 +24,12 @@ static bool looks_like_number(const char *data, size_t size)
 {
     bool digit = false;
     for (size_t at = 0; at < size; at++) {
-        if (data[at] >= '0' && data[at] <= '9')
+        char character = data[at];
+        bool sign = character == '-' || character == '+';
+        bool sign_fits = sign && (at == 0 || data[at - 1] == 'e');
+        if (character >= '0' && character <= '9')
             digit = true;
-        else if ((data[at] == '-' || data[at] == '+') && at > 0 && data[at - 1] != 'e')
-            return false;
-        else if (memchr("+-.e", data[at], 4) == NULL)
+        else if (!sign_fits && character != '.' && character != 'e')
             return false;
     }
     return digit;

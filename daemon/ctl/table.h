@@ -1,11 +1,12 @@
 /* table.h - rows in aligned columns for a terminal, or as tab-separated lines for a pipe.
  *
- * Cells are copied. On a terminal they are escaped (text.h), numbers stand to the right, and NULL is told
- * from a text "NULL" by colour, or by <> where there is none. Tab-separated lines follow
- * PostgreSQL's COPY: \N is NULL, backslash, tab and line breaks are escaped, no header unless asked.
+ * Cells are copied. On a terminal they are escaped (text.h), numbers stand to the right, and NULL
+ * is told from a text "NULL" by colour, or by <> where there is none. Tab-separated lines follow
+ * PostgreSQL's COPY: \N is NULL, backslash, tab and line breaks are escaped, no header unless
+ * asked.
  *
- * Printing and clearing page by page keeps the columns' widths, so that a long list stays aligned and
- * only one page is in memory. */
+ * Printing and clearing page by page keeps the columns' widths, so that a long list stays aligned
+ * and only one page is in memory. */
 #ifndef CTL_TABLE_H
 #define CTL_TABLE_H
 

@@ -20,7 +20,7 @@ void *memory_need(void *pointer)
 
 void text_append(struct text *text, const char *data, size_t size)
 {
-    if (text->capacity - text->size < size + 1) {
+    if (text->data == NULL || text->capacity - text->size < size + 1) {
         size_t capacity = text->capacity * 2 + size + 32;
         text->data = memory_need(realloc(text->data, capacity));
         text->capacity = capacity;
@@ -54,13 +54,21 @@ void text_free(struct text *text)
     *text = (struct text){0};
 }
 
+/* Of the character that begins with this byte, 0 when none does. */
+static size_t utf8_length(uint8_t first)
+{
+    if (first < 0x80)
+        return 1;
+    return first >> 5 == 6 ? 2 : first >> 4 == 14 ? 3 : first >> 3 == 30 ? 4 : 0;
+}
+
 size_t utf8_decode(const char *data, size_t size, uint32_t *ret_character)
 {
     static const uint32_t smallest[] = {0, 0, 0x80, 0x800, 0x10000};
     if (size == 0)
         return 0;
     uint8_t first = (uint8_t)data[0];
-    size_t length = first < 0x80 ? 1 : first >> 5 == 6 ? 2 : first >> 4 == 14 ? 3 : first >> 3 == 30 ? 4 : 0;
+    size_t length = utf8_length(first);
     if (length == 0 || length > size)
         return 0;
     uint32_t character = length == 1 ? first : first & (0x7fU >> length);

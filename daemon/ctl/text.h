@@ -1,9 +1,11 @@
 /* text.h - growing text, and text as a terminal may show it.
  *
- * awaitctl prints what other people stored: a value may hold escape sequences, line breaks or bytes that
- * are no text at all. Nothing of that reaches a terminal raw: `text_append_visible` turns it into escapes.
+ * awaitctl prints what other people stored: a value may hold escape sequences, line breaks or
+ * bytes that are no text at all. Nothing of that reaches a terminal raw: `text_append_visible`
+ * turns it into escapes.
  *
- * Memory: awaitctl runs for one command, so a failed allocation ends it with a message (memory_need). */
+ * Memory: awaitctl runs for one command, so a failed allocation ends it with a message
+ * (memory_need). */
 #ifndef CTL_TEXT_H
 #define CTL_TEXT_H
 
@@ -28,13 +30,14 @@ void text_free(struct text *text);
 /* What may stay as it is in visible text. */
 enum text_lines { TEXT_ESCAPE_LINES, TEXT_KEEP_LINES };
 
-/* Appends `size` bytes so that a terminal shows them and obeys none: line breaks and tabs as \n and \t
- * (kept with TEXT_KEEP_LINES), other control characters, direction overrides and bytes that are not
- * UTF-8 as \xNN or \u{NNNN}. Returns the columns it takes on the screen (wcwidth(3): needs a UTF-8
- * LC_CTYPE). */
+/* Appends `size` bytes so that a terminal shows them and obeys none: line breaks and tabs as \n
+ * and \t (kept with TEXT_KEEP_LINES), other control characters, direction overrides and bytes
+ * that are not UTF-8 as \xNN or \u{NNNN}. Returns the columns it takes on the screen (wcwidth(3):
+ * needs a UTF-8 LC_CTYPE). */
 size_t text_append_visible(struct text *text, const char *data, size_t size, enum text_lines lines);
 
-/* Cuts visible text to at most `columns`, with an ellipsis for what is gone. Returns its new width. */
+/* Cuts visible text to at most `columns`, with an ellipsis for what is gone. Returns its new
+ * width. */
 size_t text_cut(struct text *text, size_t columns);
 
 /* Appends as a field of PostgreSQL's COPY text format: backslash, tab and line breaks escaped. */

@@ -1,7 +1,7 @@
 /* waiting.h - asking for the results of stored jobs, also over a restart of the daemon.
  *
- * Jobs outlive the daemon, so a lost connection is no answer: it is made again, and the question put
- * again with the time that is left. */
+ * Jobs outlive the daemon, so a lost connection is no answer: it is made again, and the question
+ * put again with the time that is left. */
 #ifndef CTL_WAITING_H
 #define CTL_WAITING_H
 

@@ -1,4 +1,4 @@
-/* Durations and moments as people type them for awaitctl. */
+/* test_ctl_duration.c - durations and moments as people type them for awaitctl. */
 #include "ctl/duration.h"
 
 #include <criterion/criterion.h>

@@ -1,4 +1,4 @@
-/* The JSON awaitctl writes, and how the daemon's replies look in it. */
+/* test_ctl_json.c - the JSON awaitctl writes, and the daemon's replies in it. */
 #include "ctl/json.h"
 #include "ctl/reply.h"
 
@@ -86,7 +86,7 @@ Test(ctl_json, keys_are_always_strings)
     expect(&out, "{\"a\\ufffd\":null}");
 }
 
-/* --- replies ------------------------------------------------------------------------------------ */
+/* --- replies ---------------------------------------------------------------------------------- */
 
 static redisReply *parse(const char *resp)
 {
@@ -111,7 +111,8 @@ static void expect_reply(const char *resp, const char *expected)
 
 Test(ctl_reply, rows_become_objects)
 {
-    expect_reply("*3\r\n*2\r\n$2\r\nid\r\n$4\r\nname\r\n*2\r\n$1\r\n1\r\n$-1\r\n*2\r\n$1\r\n2\r\n$1\r\nx\r\n",
+    expect_reply("*3\r\n*2\r\n$2\r\nid\r\n$4\r\nname\r\n"
+                 "*2\r\n$1\r\n1\r\n$-1\r\n*2\r\n$1\r\n2\r\n$1\r\nx\r\n",
                  "[{\"id\":\"1\",\"name\":null},{\"id\":\"2\",\"name\":\"x\"}]");
 }
 
@@ -122,7 +123,8 @@ Test(ctl_reply, no_rows_are_an_empty_array)
 
 Test(ctl_reply, columns_of_one_name_are_told_apart)
 {
-    expect_reply("*2\r\n*3\r\n$1\r\na\r\n$1\r\na\r\n$1\r\na\r\n*3\r\n$1\r\n1\r\n$1\r\n2\r\n$1\r\n3\r\n",
+    expect_reply("*2\r\n*3\r\n$1\r\na\r\n$1\r\na\r\n$1\r\na\r\n"
+                 "*3\r\n$1\r\n1\r\n$1\r\n2\r\n$1\r\n3\r\n",
                  "[{\"a\":\"1\",\"a_2\":\"2\",\"a_3\":\"3\"}]");
 }
 

@@ -1,10 +1,10 @@
-/* awaitctl's command line. */
+/* test_ctl_options.c - awaitctl's command line. */
 #include "ctl/options.h"
 
 #include <criterion/criterion.h>
 #include <string.h>
 
-enum { QUEUE, RETRY, WAIT, BACKOFF, FILES, DELAY };
+enum { QUEUE, RETRY, WAIT, BACKOFF, FILES, DELAY, NULLS };
 
 static const struct option options[] = {
     {"queue", 'q', OPTION_TEXT, "NAME", "QUEUE", ""},
@@ -13,6 +13,7 @@ static const struct option options[] = {
     {"backoff", 0, OPTION_DURATION_PAIR, "MIN,MAX", "BACKOFF", ""},
     {"files", 'f', OPTION_FLAG, NULL, NULL, ""},
     {"delay", 'd', OPTION_DURATION, "DURATION", "DELAY", ""},
+    {"null", 0, OPTION_NUMBER_LIST, "N[,N...]", "NULL", ""},
     {0},
 };
 
@@ -37,7 +38,8 @@ static int parse(bool stop_at_first, const char *const *argv)
 
 Test(ctl_options, every_form_of_a_value)
 {
-    cr_assert_eq(PARSE(true, "--queue", "a", "--retry=3", "-d5s", "-w", "--backoff", "1s,1m", "-f"), 8);
+    int taken = PARSE(true, "--queue", "a", "--retry=3", "-d5s", "-w", "--backoff", "1s,1m", "-f");
+    cr_assert_eq(taken, 8);
     cr_assert_str_eq(values[QUEUE].text, "a");
     cr_assert_eq(values[RETRY].number, 3);
     cr_assert_eq(values[DELAY].number, 5000);
@@ -45,6 +47,8 @@ Test(ctl_options, every_form_of_a_value)
     cr_assert_eq(values[BACKOFF].number, 1000);
     cr_assert_eq(values[BACKOFF].number_max, 60000);
     cr_assert(values[FILES].set);
+    cr_assert_eq(PARSE(true, "--null=1,30"), 1);
+    cr_assert_str_eq(values[NULLS].text, "1,30");
 }
 
 Test(ctl_options, what_follows_the_target_is_the_jobs_own)
@@ -80,4 +84,6 @@ Test(ctl_options, mistakes_are_named)
     expect_error(PARSE(true, "--retry", "9999999999999999999"), "a whole number");
     expect_error(PARSE(true, "--backoff", "1m,1s"), "the smaller first");
     expect_error(PARSE(true, "--wait=soon"), "with its unit");
+    expect_error(PARSE(true, "--null", "1,,2"), "with commas between");
+    expect_error(PARSE(true, "--null", "1,"), "with commas between");
 }

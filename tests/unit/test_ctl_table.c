@@ -1,4 +1,5 @@
-/* Tables: aligned for a terminal, tab-separated for a pipe; hostile text stays text. */
+/* test_ctl_table.c - tables: aligned for a terminal, tab-separated for a pipe; hostile text
+ * stays text. */
 #include "ctl/table.h"
 
 #include <criterion/criterion.h>
