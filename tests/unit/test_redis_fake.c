@@ -299,7 +299,7 @@ Test(redis_fake, an_idle_connection_that_the_server_closed_is_replaced)
     cr_expect_str_eq(changes, "");
 }
 
-/* --- many commands, few and bad connections ---------------------------------------------------- */
+/* --- many commands, few and bad connections --------------------------------------------------- */
 
 #define ASKERS 12
 static struct aw_redis_pool *asked;
