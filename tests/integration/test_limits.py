@@ -1,4 +1,4 @@
-"""test_limits.py - every stated limit refuses clearly, at the limit and not before, and frees again."""
+"""test_limits.py - every stated limit refuses clearly, at the limit, and frees again."""
 
 from harness import process, wire
 
