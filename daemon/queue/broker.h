@@ -111,6 +111,10 @@ AW_MUST_CHECK AW_SUSPENDS int broker_run(struct broker *broker, enum result_form
                                          uint32_t count, struct outcome *ret_outcome,
                                          struct aw_error *reterr);
 
+/* Comes back once the committer has done all that was asked of it before: 0, or how the caller was
+ * interrupted. For the watchdog. */
+AW_MUST_CHECK AW_SUSPENDS int broker_probe(struct broker *broker);
+
 /* Appends the broker's sections of INFO ("# Jobs", "# Queues", "# Targets", "# Store") as key:value lines. `section` NULL: all. */
 void broker_info(const struct broker *broker, const char *section, struct buffer *out);
 

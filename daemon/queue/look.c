@@ -215,3 +215,16 @@ int broker_list(struct broker *broker, const struct job_filter *filter, struct b
     buffer_free(&listing.jobs);
     return result;
 }
+
+static void probe_perform(struct store_read *read, struct store *store)
+{
+    (void)read;
+    (void)store;
+}
+
+int broker_probe(struct broker *broker)
+{
+    struct store_read read = {.perform = probe_perform};
+    committer_read(&broker->committer, &read);
+    return aw_interrupted();
+}

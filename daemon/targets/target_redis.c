@@ -134,15 +134,14 @@ static bool is_one_of(const char *word, const char *const words[])
 }
 
 /* The server answered with an error: is it the job's fault, the moment's or the server's? */
-static void fail_by_word(struct redis_target *state, const struct aw_error *error,
-                         struct outcome *outcome)
+static void fail_by_word(const struct aw_error *error, struct outcome *outcome)
 {
+    /* The pool has already gone down at these. */
     static const char *const unavailable[] = {"LOADING", "MASTERDOWN", "CLUSTERDOWN", NULL};
     static const char *const passing[] = {"TRYAGAIN", "READONLY",   "BUSY",       "OOM",
                                           "MISCONF",  "NOREPLICAS", "UNKILLABLE", NULL};
     static const char *const redirects[] = {"MOVED", "ASK", NULL};
     if (is_one_of(error->code, unavailable)) {
-        aw_redis_pool_suspect(state->pool, error->message);
         outcome_set(outcome, OUTCOME_UNAVAILABLE, error->code, "%s", error->message);
     } else if (is_one_of(error->code, passing)) {
         outcome_set(outcome, OUTCOME_RETRY, error->code, "%s", error->message);
@@ -155,12 +154,11 @@ static void fail_by_word(struct redis_target *state, const struct aw_error *erro
     }
 }
 
-static void fail(struct redis_target *state, int result, const struct aw_error *error,
-                 struct outcome *outcome)
+static void fail(int result, const struct aw_error *error, struct outcome *outcome)
 {
     switch (result) {
     case -EREMOTEIO:
-        fail_by_word(state, error, outcome);
+        fail_by_word(error, outcome);
         break;
     case -ENOTCONN:
     case -ESHUTDOWN:
@@ -244,7 +242,7 @@ static void redis_execute(struct target *target, const struct execution *executi
                                   wire_max, &reply, &error);
     words_free(&words);
     if (result < 0) {
-        fail(state, result, &error, ret_outcome);
+        fail(result, &error, ret_outcome);
         return;
     }
     succeed(execution, reply, ret_outcome);

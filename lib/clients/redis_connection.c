@@ -160,8 +160,9 @@ static int write_commands(void *argument)
 /* What an error reply says about the server, beside what it says to the caller. */
 static void heed_error(struct redis_connection *connection, const char *word, const char *text)
 {
-    if (strcmp(word, "LOADING") == 0 || strcmp(word, "MASTERDOWN") == 0) {
-        aw_redis_pool_suspect(connection->pool, text);
+    if (strcmp(word, "LOADING") == 0 || strcmp(word, "MASTERDOWN") == 0 ||
+        strcmp(word, "CLUSTERDOWN") == 0) {
+        redis_pool_suspect(connection->pool, text);
         return;
     }
     redis_pool_served(connection->pool);

@@ -61,7 +61,7 @@ bool aw_redis_pool_is_up(const struct aw_redis_pool *pool)
     return pool->up;
 }
 
-void aw_redis_pool_suspect(struct aw_redis_pool *pool, const char *reason)
+void redis_pool_suspect(struct aw_redis_pool *pool, const char *reason)
 {
     if (pool->closing || !pool->up) return;
     back_off(pool);
@@ -138,7 +138,11 @@ void redis_pool_connection_lost(struct redis_connection *connection)
 {
     struct aw_redis_pool *pool = connection->pool;
     uint64_t life_ns = aw_now_ns() - connection->opened_ns;
-    if (connection->broken != -ESHUTDOWN && life_ns < SHORT_LIFE_MS * AW_NS_PER_MS) back_off(pool);
+    bool by_server = connection->broken != -ESHUTDOWN;
+    if (by_server && life_ns < SHORT_LIFE_MS * AW_NS_PER_MS)
+        back_off(pool);
+    else if (by_server)
+        pool->failures = 0;
     redis_pool_rebalance(pool, connection->lane);
     /* The supervisor looks after the shared lane only. */
     struct redis_lane_state *blocking = &pool->lanes[REDIS_LANE_BLOCKING];

@@ -44,6 +44,9 @@ void redis_pool_connection_lost(struct redis_connection *connection);
 void redis_pool_feed(struct redis_connection *connection);
 /* Commands have been given back: other connections take them, or the supervisor opens one. */
 void redis_pool_rebalance(struct aw_redis_pool *pool, enum redis_lane lane);
+/* A reply said that the server cannot serve now: the pool goes down, drains its connections, and
+ * comes up when a new one is answered. */
+void redis_pool_suspect(struct aw_redis_pool *pool, const char *reason);
 /* A reply came that shows the server serves. */
 void redis_pool_served(struct aw_redis_pool *pool);
 

@@ -220,6 +220,41 @@ Test(redis, commands_of_one_turn_leave_together)
     with_pool(&(struct aw_redis_options){.uri = server.unix_uri, .connections_max = 1}, few_writes);
 }
 
+#define BIG_ASKERS 200
+#define BIG_SIZE 200000
+
+static int ask_big_echo(void *argument)
+{
+    char *text = malloc(BIG_SIZE);
+    cr_expect_not_null(text);
+    memset(text, 'a' + (int)((uintptr_t)argument % 26), BIG_SIZE);
+    const char *words[] = {"ECHO", text};
+    const size_t sizes[] = {4, BIG_SIZE};
+    struct aw_redis_reply *reply = NULL;
+    int result = aw_redis_command(asked, 2, words, sizes, 0, &reply, NULL);
+    if (result == 0) {
+        cr_expect(reply->size == BIG_SIZE && memcmp(reply->text, text, BIG_SIZE) == 0);
+        aw_redis_reply_free(reply);
+    }
+    free(text);
+    return result;
+}
+
+static void both_ways(struct aw_redis_pool *pool)
+{
+    struct aw_group group;
+    aw_group_init(&group, AW_GROUP_COLLECT);
+    asked = pool;
+    for (uintptr_t i = 0; i < BIG_ASKERS; i++)
+        cr_expect_eq(aw_group_spawn(&group, ask_big_echo, (void *)i), 0);
+    cr_expect_eq(aw_group_wait(&group), 0);
+}
+
+Test(redis, full_socket_buffers_both_ways_do_not_lock_up)
+{
+    with_pool(&(struct aw_redis_options){.uri = server.uri, .connections_max = 1}, both_ways);
+}
+
 /* --- limits ----------------------------------------------------------------------------------- */
 
 static int64_t connection_id(struct aw_redis_pool *pool)

@@ -34,7 +34,8 @@ static int run_scene(void *argument)
     fake_redis_start(&scene->fake);
     aw_group_init(&group, AW_GROUP_COLLECT);
     scene->options.uri = scene->fake.uri;
-    scene->options.connections_max = 1;
+    if (scene->options.connections_max == 0)
+        scene->options.connections_max = 1;
     scene->options.changed = note_change;
     int result = aw_redis_pool_create(&scene->options, &group, &pool, NULL);
     cr_expect_eq(result, 0);
@@ -296,4 +297,64 @@ Test(redis_fake, an_idle_connection_that_the_server_closed_is_replaced)
 {
     play(&(struct scene){0}, closed_while_idle);
     cr_expect_str_eq(changes, "");
+}
+
+/* --- many commands, few and bad connections ---------------------------------------------------- */
+
+#define ASKERS 12
+static struct aw_redis_pool *asked;
+
+static int ask_once(void *argument)
+{
+    unsigned *counts = argument;
+    struct aw_redis_reply *reply = NULL;
+    int result = redis_ask(asked, &reply, NULL, "GET", "k", NULL);
+    aw_redis_reply_free(reply);
+    counts[result == 0 ? 0 : result == -ECONNRESET ? 1 : 2]++;
+    return 0;
+}
+
+static void short_lived(struct fake_redis *fake, struct aw_redis_pool *pool)
+{
+    struct aw_group group;
+    unsigned counts[3] = {0}; /* answered, lost on the way, anything else */
+    aw_group_init(&group, AW_GROUP_COLLECT);
+    asked = pool;
+    fake_redis_says(fake, "+fine\r\n");
+    fake->close_after = true;
+    for (int i = 0; i < ASKERS; i++) cr_expect_eq(aw_group_spawn(&group, ask_once, counts), 0);
+    cr_expect_eq(aw_group_wait(&group), 0);
+    cr_expect_eq(counts[0] + counts[1], ASKERS);
+    cr_expect_eq(counts[2], 0);
+    cr_expect_eq(counts[0], fake->commands);
+}
+
+Test(redis_fake, commands_of_a_lost_connection_that_were_not_sent_go_to_the_next)
+{
+    play(&(struct scene){.options = {.connections_max = 2, .in_flight_max = 1}}, short_lived);
+    cr_expect_str_eq(changes, "");
+}
+
+static void queued_behind(struct fake_redis *fake, struct aw_redis_pool *pool)
+{
+    struct aw_error error;
+    struct aw_scope scope;
+    struct aw_task *task;
+    unsigned counts[3] = {0};
+    fake_redis_says(fake, "");
+    asked = pool;
+    cr_expect_eq(aw_spawn(&task, ask_once, counts), 0);
+    cr_expect_eq(aw_sleep(20), 0);
+    aw_scope_enter(&scope, aw_after_ms(20));
+    expect_failure(pool, -ETIME, error, "SET", "k", "v");
+    aw_scope_leave(&scope);
+    cr_expect_str_eq(error.code, "WITHDRAWN");
+    aw_cancel(task);
+    cr_expect_eq(aw_await(task), 0);
+    cr_expect_eq(fake->commands, 1, "the command withdrawn was sent");
+}
+
+Test(redis_fake, a_command_that_waits_for_its_turn_can_be_withdrawn)
+{
+    play(&(struct scene){.options = {.in_flight_max = 1}}, queued_behind);
 }

@@ -39,7 +39,8 @@ struct aw_redis_options { /* 0 and NULL stand for the defaults */
                                           with a PING on a second one, and given up when that has no
                                           answer within connect_timeout_ms either; 15,000 */
     /* Called when the server goes down (with the reason) or comes up. It must not suspend. A pool
-     * begins up. */
+     * begins up; it goes down when no connection can be made, or a reply says LOADING, MASTERDOWN
+     * or CLUSTERDOWN, and comes up when a new connection has been answered. */
     void (*changed)(void *context, bool up, const char *reason);
     void *context;
 };
@@ -83,10 +84,6 @@ AW_API AW_SUSPENDS void aw_redis_pool_close(struct aw_redis_pool *pool);
 
 /* Whether the server answered last time, or nobody has asked it yet. */
 AW_API bool aw_redis_pool_is_up(const struct aw_redis_pool *pool);
-
-/* For a caller that was told by a reply that the server cannot serve now (CLUSTERDOWN ...): the
- * pool goes down, drains its connections and comes up when a new one answers PING. */
-AW_API void aw_redis_pool_suspect(struct aw_redis_pool *pool, const char *reason);
 
 /* Whether a pool takes this command: 0, or -EINVAL (no command), -EOPNOTSUPP (refused on shared
  * connections), with why and what to do instead in *reterr. */

@@ -1,0 +1,243 @@
+/* main.c - awaitd: options, start, signals, stop.
+ *
+ * Start: configuration, queue (recovery), targets, sockets; only then READY. Stop (SIGTERM, SIGINT): no
+ * new jobs, what runs may finish until stop_timeout, then clients and queue are closed. A second signal
+ * ends the waiting. */
+#include "admin/log.h"
+#include "admin/notify.h"
+#include "config/config.h"
+#include "queue/broker.h"
+#include "server/server.h"
+
+#include <await.h>
+
+#include <errno.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+
+#define EXIT_CONFIGURATION 78 /* EX_CONFIG of sysexits.h */
+#define REPLIES_TIMEOUT_MS 2000u
+
+struct options {
+    const char *configuration;
+    bool check;
+};
+
+struct process {
+    struct options options;
+    struct config configuration;
+    struct broker *broker;
+    struct server *server;
+    struct aw_group tasks; /* log writer, watchdog */
+    int signals;
+};
+
+static const char help[] =
+    "usage: awaitd [--config FILE] [--check]\n"
+    "\n"
+    "The job daemon: takes jobs over a Unix socket, stores each durably, runs it on\n"
+    "PostgreSQL, Redis or SQLite, and gives its result to whoever awaits it.\n"
+    "\n"
+    "  --config FILE   configuration (default " CONFIG_PATH_DEFAULT ")\n"
+    "  --check         say whether the kernel and the configuration are fit, and exit\n"
+    "  --version       print the version\n"
+    "  --help          print this\n"
+    "\n"
+    "Signals: TERM and INT stop it after what runs has finished. See awaitd(8).\n";
+
+static int fail(const struct aw_error *error)
+{
+    log_line(LOG_LEVEL_ERROR, "%s", error->message);
+    return error->number < 0 ? error->number : -EIO;
+}
+
+static int open_signals(void)
+{
+    sigset_t signals;
+    (void)sigemptyset(&signals);
+    (void)sigaddset(&signals, SIGTERM);
+    (void)sigaddset(&signals, SIGINT);
+    (void)sigaddset(&signals, SIGHUP);
+    return aw_signal_open(&signals);
+}
+
+static int wait_for_stop(struct process *process)
+{
+    for (;;) {
+        int number = aw_signal_wait(process->signals);
+        if (number == SIGHUP)
+            log_line(LOG_LEVEL_WARNING, "SIGHUP: reloading is not supported by this version; "
+                                        "restart awaitd to read the configuration again");
+        else if (number == -EINTR)
+            continue;
+        else
+            return number < 0 ? number : 0;
+    }
+}
+
+static int drain(void *argument)
+{
+    struct process *process = argument;
+    broker_drain(process->broker, aw_after_ms(process->configuration.stop_timeout_ms));
+    return 0;
+}
+
+static int wait_for_second_signal(void *argument)
+{
+    return wait_for_stop(argument);
+}
+
+/* Whichever comes first: all that runs has finished, the time is up, or the operator has had enough. */
+static void drain_or_signal(struct process *process)
+{
+    struct aw_task *tasks[2];
+    size_t first;
+    if (aw_spawn(&tasks[0], drain, process) < 0) {
+        broker_drain(process->broker, 0);
+        return;
+    }
+    if (aw_spawn(&tasks[1], wait_for_second_signal, process) < 0) {
+        AW_IGNORE(aw_await(tasks[0]));
+        return;
+    }
+    while (!aw_finished(tasks[0]) && !aw_finished(tasks[1]))
+        if (aw_sleep(5) < 0)
+            break;
+    if (aw_finished(tasks[1]))
+        log_line(LOG_LEVEL_WARNING, "second signal: what still runs is stopped and stays queued");
+    AW_IGNORE(aw_race(2, tasks, &first));
+}
+
+static int serve(struct process *process)
+{
+    struct aw_error error = {0};
+    int result = broker_open(&process->configuration, &process->broker, &error);
+    if (result < 0)
+        return fail(&error);
+    result = server_open(&process->configuration, process->broker, &process->server, &error);
+    if (result < 0) {
+        broker_close(process->broker);
+        return fail(&error);
+    }
+    result = notify_start_watchdog(&process->tasks, process->broker);
+    if (result == 0) {
+        notify_ready();
+        log_line(LOG_LEVEL_INFO, "awaitd %s serves", AWAITD_VERSION);
+        result = wait_for_stop(process);
+    }
+    log_line(LOG_LEVEL_INFO, "stopping");
+    notify_stopping();
+    drain_or_signal(process);
+    server_close(process->server, aw_after_ms(REPLIES_TIMEOUT_MS));
+    aw_group_cancel(&process->tasks);
+    broker_close(process->broker);
+    log_line(LOG_LEVEL_INFO, "stopped");
+    return result;
+}
+
+static int load_configuration(struct process *process)
+{
+    struct aw_error error = {0};
+    int result = config_load(process->options.configuration, &process->configuration, &error);
+    if (result < 0) {
+        log_line(LOG_LEVEL_ERROR, "%s", error.message);
+        return -ENOEXEC; /* told apart from failures of the system: EXIT_CONFIGURATION */
+    }
+    log_set_level((enum config_log_level)process->configuration.log_level);
+    for (uint32_t i = 0; i < process->configuration.warning_count; i++)
+        log_line(LOG_LEVEL_WARNING, "%s", process->configuration.warnings[i]);
+    return 0;
+}
+
+static int run(void *argument)
+{
+    struct process *process = argument;
+    int result = load_configuration(process);
+    if (result < 0 || process->options.check)
+        return result;
+    process->signals = open_signals();
+    if (process->signals < 0) {
+        log_line(LOG_LEVEL_ERROR, "cannot receive signals: %s", aw_error_text(process->signals));
+        config_free(&process->configuration);
+        return process->signals;
+    }
+    aw_group_init(&process->tasks, AW_GROUP_COLLECT);
+    log_start(&process->tasks);
+    result = serve(process);
+    log_stop();
+    aw_group_cancel(&process->tasks);
+    AW_IGNORE(aw_group_wait(&process->tasks));
+    (void)aw_close(process->signals);
+    config_free(&process->configuration);
+    return result;
+}
+
+/* As many descriptors as the system lets us have: each client is one. */
+static void raise_descriptor_limit(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+        return;
+    limit.rlim_cur = limit.rlim_max;
+    (void)setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+/* Fills the options, or returns the exit status to leave with (-1: go on). */
+static int parse_options(int count, char **arguments, struct options *options)
+{
+    static const struct option known[] = {
+        {"config", required_argument, NULL, 'c'},
+        {"check", no_argument, NULL, 'k'},
+        {"version", no_argument, NULL, 'v'},
+        {"help", no_argument, NULL, 'h'},
+        {0},
+    };
+    int option;
+    while ((option = getopt_long(count, arguments, "c:h", known, NULL)) != -1) {
+        switch (option) {
+        case 'c':
+            options->configuration = optarg;
+            break;
+        case 'k':
+            options->check = true;
+            break;
+        case 'v':
+            puts("awaitd " AWAITD_VERSION);
+            return EXIT_SUCCESS;
+        case 'h':
+            fputs(help, stdout);
+            return EXIT_SUCCESS;
+        default:
+            fputs("awaitd: see awaitd --help\n", stderr);
+            return 64; /* EX_USAGE */
+        }
+    }
+    if (optind < count) {
+        fprintf(stderr, "awaitd: '%s' is no option; see awaitd --help\n", arguments[optind]);
+        return 64;
+    }
+    return -1;
+}
+
+int main(int count, char **arguments)
+{
+    struct process process = {.options.configuration = CONFIG_PATH_DEFAULT};
+    int status = parse_options(count, arguments, &process.options);
+    if (status >= 0)
+        return status;
+    (void)umask(0077);
+    raise_descriptor_limit();
+    (void)signal(SIGPIPE, SIG_IGN);
+    struct aw_error error = {0};
+    int result = aw_run_with(NULL, run, &process, &error);
+    if (error.number < 0)
+        log_line(LOG_LEVEL_ERROR, "%s", error.message);
+    if (process.options.check && result == 0)
+        printf("kernel: io_uring works\nconfiguration: %s is valid\n",
+               process.options.configuration);
+    return result == 0 ? EXIT_SUCCESS : result == -ENOEXEC ? EXIT_CONFIGURATION : EXIT_FAILURE;
+}
