@@ -149,16 +149,17 @@ static int check_target(struct config_builder *builder, const struct section *se
 static int check_socket(struct config_builder *builder, const struct section *section)
 {
     const struct config_socket *socket = &builder->config.sockets[section->index];
-    int result = require(builder, section, "path", socket->path != NULL);
     char title[SECTION_TITLE_SIZE];
-    for (uint32_t i = 0; i < section->index && result == 0; i++) {
+    if (!socket->path)
+        return require(builder, section, "path", false);
+    for (uint32_t i = 0; i < section->index; i++) {
         const struct config_socket *other = &builder->config.sockets[i];
-        if (strcmp(other->path, socket->path) == 0)
-            result = config_refuse(builder, source_of(section, "path"),
-                                   "%s has the path of [socket %s]",
-                                   section_title(builder, section, title), other->name);
+        if (other->path && strcmp(other->path, socket->path) == 0)
+            return config_refuse(builder, source_of(section, "path"),
+                                 "%s has the path of [socket %s]",
+                                 section_title(builder, section, title), other->name);
     }
-    return result;
+    return 0;
 }
 
 static int check_queue(struct config_builder *builder, const struct section *section)

@@ -120,8 +120,9 @@ static int read_password(struct config_builder *builder, struct source source, c
         password[--size] = '\0';
     if (size > 0 && password[size - 1] == '\r')
         password[--size] = '\0';
-    if (size == 0 || strlen(password) != size) {
-        explicit_bzero(password, size);
+    if (size == 0 || memchr(password, '\0', size)) {
+        if (size > 0)
+            explicit_bzero(password, size);
         free(password);
         return config_refuse(builder, source, "%s %s: it should hold the password of [target %s]",
                              path, size == 0 ? "is empty" : "has a NUL byte", target->name);

@@ -13,12 +13,20 @@
 
 #define RETRY_PAUSE_MS 200
 
-/* The group whose members may use the socket, if it can be seen. */
-static const char *socket_group(const char *path)
+/* Who is let in, and how to become one of them. Never suggests to join the group root. */
+static void complain_permission(const char *path)
 {
     struct stat status;
-    struct group *group = stat(path, &status) == 0 ? getgrgid(status.st_gid) : NULL;
-    return group != NULL ? group->gr_name : "awaitd";
+    bool seen = stat(path, &status) == 0;
+    struct group *group = seen && (status.st_mode & S_IWGRP) ? getgrgid(status.st_gid) : NULL;
+    if (group != NULL && group->gr_gid != 0)
+        complain(EXIT_UNREACHABLE,
+                 "cannot reach awaitd at %s: permission denied; only the group %s may connect: "
+                 "usermod -aG %s <you>, then log in again", path, group->gr_name, group->gr_name);
+    else
+        complain(EXIT_UNREACHABLE,
+                 "cannot reach awaitd at %s: permission denied; only its owner may connect, unless "
+                 "mode and group of the [socket] section in awaitd.conf say otherwise", path);
 }
 
 static void complain_connect(const char *path, int error)
@@ -36,9 +44,7 @@ static void complain_connect(const char *path, int error)
         break;
     case EACCES:
     case EPERM:
-        complain(EXIT_UNREACHABLE,
-                 "cannot reach awaitd at %s: permission denied; only its group may connect: "
-                 "usermod -aG %s <you>, then log in again", path, socket_group(path));
+        complain_permission(path);
         break;
     case EAGAIN:
         complain(EXIT_UNREACHABLE,

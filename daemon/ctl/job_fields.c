@@ -15,7 +15,7 @@ static const struct {
     enum field_kind kind;
 } timed_fields[] = {
     {"created", FIELD_MOMENT},      {"due", FIELD_MOMENT},           {"started", FIELD_MOMENT},
-    {"finished", FIELD_MOMENT},     {"kept_until", FIELD_MOMENT},    {"timeout", FIELD_DURATION},
+    {"finished", FIELD_MOMENT},     {"expires", FIELD_MOMENT},       {"timeout", FIELD_DURATION},
     {"backoff_min", FIELD_DURATION}, {"backoff_max", FIELD_DURATION}, {"keep", FIELD_DURATION},
 };
 
@@ -141,8 +141,8 @@ static const struct {
     const char *title;
     const char *name;
 } columns[] = {
-    {"id", "id"},           {"state", "state"},       {"queue", "queue"},   {"target", "target"},
-    {"created", "created"}, {"attempts", "attempts"}, {"job", "arguments"}, {"error", "error"},
+    {"id", "id"},           {"state", "state"}, {"queue", "queue"},       {"target", "target"},
+    {"created", "created"}, {"due", "due"},     {"attempts", "attempts"}, {"error", "error"},
 };
 
 #define COLUMN_COUNT (sizeof columns / sizeof columns[0])

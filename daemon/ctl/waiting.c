@@ -2,6 +2,7 @@
 #include "ctl/waiting.h"
 
 #include <stdio.h>
+#include <string.h>
 #include <time.h>
 
 #define RECONNECT_PATIENCE_MS 30000 /* how long a daemon may take to come back */
@@ -26,6 +27,20 @@ static void build(struct words *words, const struct waiting *waiting, uint64_t l
     }
 }
 
+/* A daemon that is being stopped says so instead of a result, before it closes the connection. */
+static bool is_stopping(const redisReply *reply)
+{
+    static const char word[] = "UNAVAILABLE ";
+    if (reply->type == REDIS_REPLY_ERROR)
+        return reply->len >= sizeof word - 1 && memcmp(reply->str, word, sizeof word - 1) == 0;
+    if (reply->type == REDIS_REPLY_ARRAY)
+        for (size_t index = 0; index < reply->elements; index++)
+            if (reply->element[index]->type == REDIS_REPLY_ERROR &&
+                is_stopping(reply->element[index]))
+                return true;
+    return false;
+}
+
 enum exit_code wait_for(struct connection *connection, const struct waiting *waiting,
                         redisReply **ret_reply)
 {
@@ -40,7 +55,9 @@ enum exit_code wait_for(struct connection *connection, const struct waiting *wai
                                               waiting->limited ? left_ms + GRACE_MS : 0, !last,
                                               ret_reply);
         words_free(&words);
-        if (code != EXIT_UNREACHABLE || last)
+        if (code == EXIT_OK && !last && is_stopping(*ret_reply))
+            freeReplyObject(*ret_reply);
+        else if (code != EXIT_UNREACHABLE || last)
             return code;
         fputs("awaitctl: the connection to awaitd was lost; trying again\n", stderr);
         code = connection_reopen(connection, RECONNECT_PATIENCE_MS);

@@ -12,9 +12,9 @@ bool word_equal(const char *data, size_t size, const char *word)
     return strlen(word) == size && strncasecmp(data, word, size) == 0;
 }
 
-static char lower(char byte)
+static int lower(char byte)
 {
-    return byte >= 'A' && byte <= 'Z' ? (char)(byte - 'A' + 'a') : byte;
+    return byte >= 'A' && byte <= 'Z' ? byte - 'A' + 'a' : byte;
 }
 
 static size_t smallest(size_t a, size_t b, size_t c)

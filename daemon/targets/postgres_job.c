@@ -47,17 +47,20 @@ static int check_statement(uint32_t number, const struct argument *sql,
 }
 
 /* Adds the statement and its parameters, which come next. A value has its argument's place. */
-static int add_statement(struct postgres_job *job, struct reader *reader, const struct argument *sql,
-                         uint32_t parameter_count, struct aw_error *reterr)
+static int add_statement(struct postgres_job *job, struct reader *reader,
+                         const struct argument *sql, uint32_t parameter_count,
+                         struct aw_error *reterr)
 {
     const struct argument *parameters = reader->arguments + reader->at;
     struct aw_pg_value *values = job->values + reader->at;
-    int status = check_statement(job->statement_count + 1, sql, parameters, parameter_count, reterr);
+    int status =
+        check_statement(job->statement_count + 1, sql, parameters, parameter_count, reterr);
     if (status < 0) {
         return status;
     }
     for (uint32_t i = 0; i < parameter_count; i++) {
-        values[i] = (struct aw_pg_value){parameters[i].data, parameters[i].size, parameters[i].null};
+        values[i] =
+            (struct aw_pg_value){parameters[i].data, parameters[i].size, parameters[i].null};
     }
     reader->at += parameter_count;
     job->statements[job->statement_count++] = (struct aw_pg_statement){
@@ -100,7 +103,8 @@ static int parse_several(struct postgres_job *job, struct reader *reader, struct
         if (take_number(reader, 0, reader->count, &parameters) < 0 ||
             parameters > reader->count - reader->at) {
             return aw_error_set(reterr, -EINVAL,
-                                "statement %u of TX needs its number of parameters, and them", i + 1);
+                                "statement %u of TX needs its number of parameters, and them",
+                                i + 1);
         }
         int status = add_statement(job, reader, sql, parameters, reterr);
         if (status < 0) {

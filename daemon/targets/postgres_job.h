@@ -15,7 +15,7 @@ struct postgres_job {
     struct aw_pg_value *values;
     bool several;              /* TX: the result is an array, one element a statement */
     bool explicit_transaction; /* something in it could commit a part by itself */
-    bool atomic;               /* all or nothing, whatever happens: not a lone CALL, DO, VACUUM ... */
+    bool atomic; /* all or nothing, whatever happens: not a lone CALL, DO, VACUUM ... */
 };
 
 /* 0; -EINVAL: the arguments do not have that form, or a statement may not run here; -ENOMEM. */

@@ -43,7 +43,8 @@ static void write_rows(struct buffer *out, const struct aw_pg_results *results, 
     }
 }
 
-/* The length of a well-formed UTF-8 sequence, 0 if it is none: a database in SQL_ASCII checks nothing. */
+/* The length of a well-formed UTF-8 sequence, 0 if it is none: a database in SQL_ASCII checks
+ * nothing. */
 static size_t utf8_length(const unsigned char *text, size_t left)
 {
     size_t length = text[0] < 0x80 ? 1 : text[0] >= 0xc2 && text[0] < 0xe0 ? 2

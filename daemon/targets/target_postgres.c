@@ -1,8 +1,8 @@
 /* target_postgres.c - jobs that are SQL for a PostgreSQL database.
  *
- * The work is the client library's (await/pg.h); here its results become outcomes. The rule: what is known
- * to have been rolled back may be tried again or is dead, what never ran costs nothing, and only a
- * connection lost while the statement ran is INTERRUPTED. */
+ * The work is the client library's (await/pg.h); here its results become outcomes. The rule: what
+ * is known to have been rolled back may be tried again or is dead, what never ran costs nothing,
+ * and only a connection lost while the statement ran is INTERRUPTED. */
 #include "targets/target.h"
 
 #include "targets/postgres_job.h"
@@ -79,8 +79,9 @@ static bool in_class(const char *code, const char *prefix)
     return strncmp(code, prefix, strlen(prefix)) == 0;
 }
 
-/* What the server's own error means for the job. The transaction was rolled back, unless the statement
- * (CALL, DO) may have committed a part before its session was ended: that is for the queue to judge. */
+/* What the server's own error means for the job. The transaction was rolled back, unless the
+ * statement (CALL, DO) may have committed a part before its session was ended: that is for the
+ * queue to judge. */
 static enum outcome_kind judge_sqlstate(const char *code, bool atomic)
 {
     /* Sessions ended or refused: restart, crash, start-up, too many connections. */
@@ -100,7 +101,8 @@ static enum outcome_kind judge_sqlstate(const char *code, bool atomic)
     return OUTCOME_DEAD;
 }
 
-static void set_failure(struct outcome *outcome, int status, const struct aw_error *error, bool atomic)
+static void set_failure(struct outcome *outcome, int status, const struct aw_error *error,
+                        bool atomic)
 {
     enum outcome_kind kind = OUTCOME_DEAD;
     const char *code = error->code;
@@ -149,9 +151,10 @@ static void set_result(struct outcome *outcome, const struct execution *executio
     if (status < 0) {
         buffer_free(&value);
         outcome_set(outcome, OUTCOME_DEAD, status == -EFBIG ? "RESULTTOOBIG" : "NOMEMORY",
-                    status == -EFBIG ? "the result is larger than %zu bytes; the statement itself was done"
-                                     : "no memory for the result (limit %zu bytes); the statement itself "
-                                       "was done",
+                    status == -EFBIG
+                        ? "the result is larger than %zu bytes; the statement itself was done"
+                        : "no memory for the result (limit %zu bytes); the statement itself "
+                          "was done",
                     execution->result_size_max);
         return;
     }

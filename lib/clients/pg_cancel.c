@@ -1,14 +1,14 @@
 /* pg_cancel.c - stopping the request at the head of a connection, on the server.
  *
- * A cancel request names a session, not a statement: it goes out only while its request is the head,
- * nothing new is sent on that connection until it is over, and a neighbour it hits all the same is known
- * (pg_receive.c) and run again. The server drops a cancel that comes before the statement, so it is
- * repeated until the head has ended; pg_run.c gives up after PG_STOP_WAIT_MS.
+ * A cancel request names a session, not a statement: it goes out only while its request is the
+ * head, nothing new is sent on that connection until it is over, and a neighbour it hits all the
+ * same is known (pg_receive.c) and run again. The server drops a cancel that comes before the
+ * statement, so it is repeated until the head has ended; pg_run.c gives up after PG_STOP_WAIT_MS.
  *
- * libpq 17 and later cancel without blocking, with the connection's own encryption. Before that PQcancel
- * blocks, so it goes to a thread. pg_cancel_backend() on a second connection was not taken: that needs a
- * free slot exactly when the server may be full, may reach another host of a list, and fails behind poolers,
- * which make up process ids. */
+ * libpq 17 and later cancel without blocking, with the connection's own encryption. Before that
+ * PQcancel blocks, so it goes to a thread. pg_cancel_backend() on a second connection was not
+ * taken: that needs a free slot exactly when the server may be full, may reach another host of a
+ * list, and fails behind poolers, which make up process ids. */
 #include "clients/pg_internal.h"
 
 #include <errno.h>

@@ -1,9 +1,10 @@
 /* pg_connect.c - opening a connection without ever blocking the loop.
  *
- * libpq looks names up inside PQconnectPoll, on this thread; given `hostaddr` it does not. So each host of
- * the uri is resolved off the loop first and the lists host, hostaddr and port are given entry by
- * entry; a name with several addresses takes several entries, and libpq tries them in turn. Paths of Unix
- * sockets keep an empty hostaddr. libpq reads its files (passfile, certificates) where it wants. */
+ * libpq looks names up inside PQconnectPoll, on this thread; given `hostaddr` it does not. So
+ * each host of the uri is resolved off the loop first and the lists host, hostaddr and port are
+ * given entry by entry; a name with several addresses takes several entries, and libpq tries them
+ * in turn. Paths of Unix sockets keep an empty hostaddr. libpq reads its files (passfile,
+ * certificates) where it wants. */
 #include "clients/pg_internal.h"
 
 #include <errno.h>
@@ -125,8 +126,10 @@ static int resolve_hosts(const struct aw_pg_pool *pool, const char *hosts,
             port = next_element(&port_rest);
         }
         if (i == HOSTS_MAX || port == NULL) {
-            status = aw_error_set(reterr, -EINVAL, "the uri's lists of hosts and ports do not match, "
-                                  "or name more than %d hosts", HOSTS_MAX);
+            status = aw_error_set(reterr, -EINVAL,
+                                  "the uri's lists of hosts and ports do not match, "
+                                  "or name more than %d hosts",
+                                  HOSTS_MAX);
             break;
         }
         int added = add_host(lists, host, port, reterr);
@@ -178,7 +181,8 @@ static void fill_keywords(const struct aw_pg_pool *pool, const struct host_lists
     add_keyword(keywords, "keepalives_idle", "30");
     add_keyword(keywords, "keepalives_interval", "10");
     add_keyword(keywords, "keepalives_count", "3");
-    add_keyword(keywords, "gssencmode", "disable"); /* Kerberos looks its servers up on this thread */
+    /* Kerberos would look its servers up on this thread. */
+    add_keyword(keywords, "gssencmode", "disable");
 }
 
 static void ignore_notice(void *argument, const PGresult *result)
@@ -210,8 +214,8 @@ static int poll_connection(PGconn *handle, struct aw_error *reterr)
     return 0;
 }
 
-static int open_handle(const struct aw_pg_pool *pool, const struct host_lists *lists, PGconn **ret_handle,
-                       struct aw_error *reterr)
+static int open_handle(const struct aw_pg_pool *pool, const struct host_lists *lists,
+                       PGconn **ret_handle, struct aw_error *reterr)
 {
     struct keywords keywords = {0};
     fill_keywords(pool, lists, &keywords);
@@ -233,7 +237,8 @@ static int open_handle(const struct aw_pg_pool *pool, const struct host_lists *l
     return 0;
 }
 
-static int resolve_and_open(const struct aw_pg_pool *pool, PGconn **ret_handle, struct aw_error *reterr)
+static int resolve_and_open(const struct aw_pg_pool *pool, PGconn **ret_handle,
+                            struct aw_error *reterr)
 {
     struct host_lists *lists = calloc(1, sizeof *lists); /* too large for a task's stack */
     if (lists == NULL) {
@@ -261,13 +266,15 @@ int pg_connect(struct aw_pg_pool *pool, PGconn **ret_handle, struct aw_error *re
     int status = resolve_and_open(pool, ret_handle, reterr);
     if (status == -ETIME && aw_scope_expired(&scope)) {
         const char *host = setting(pool, "host");
-        status = aw_error_set_code(reterr, -ENOTCONN, "08001",
-                                   "connecting to PostgreSQL on %s took more than %u ms; is the host "
-                                   "reachable, and the server accepting?",
-                                   host != NULL ? host : "this host", pool->options.connect_timeout_ms);
+        status =
+            aw_error_set_code(reterr, -ENOTCONN, "08001",
+                              "connecting to PostgreSQL on %s took more than %u ms; is the host "
+                              "reachable, and the server accepting?",
+                              host != NULL ? host : "this host", pool->options.connect_timeout_ms);
     } else if (status < 0 && status != -ECANCELED) {
         if (reterr->number == 0) {
-            aw_error_set(reterr, status, "connecting to PostgreSQL failed: %s", aw_error_text(status));
+            aw_error_set(reterr, status, "connecting to PostgreSQL failed: %s",
+                         aw_error_text(status));
         }
     }
     aw_scope_leave(&scope);

@@ -1,9 +1,9 @@
 /* pg_connection.c - one connection's life.
  *
- * opening -> open -> closed, by one task that also reads; a child of it writes what the socket did not
- * take at once, so that a full socket never keeps the answers from being read. The task ends when the
- * connection does, except the pool's last one: that tries again, with backoff, until the pool closes. So an
- * idle pool knows whether its server is there. */
+ * opening -> open -> closed, by one task that also reads; a child of it writes what the socket
+ * did not take at once, so that a full socket never keeps the answers from being read. The task
+ * ends when the connection does, except the pool's last one: that tries again, with backoff,
+ * until the pool closes. So an idle pool knows whether its server is there. */
 #include "clients/pg_internal.h"
 
 #include <errno.h>
@@ -74,8 +74,8 @@ static int writer_task(void *argument)
     }
 }
 
-/* With TLS a part of a record can be left inside the library, where no poll sees it: its buffer grows at
- * each call, so that two more take the largest record. */
+/* With TLS a part of a record can be left inside the library, where no poll sees it: its buffer
+ * grows at each call, so that two more take the largest record. */
 static bool consume(struct pg_connection *connection)
 {
     int times = PQsslInUse(connection->handle) ? 3 : 1;
@@ -125,13 +125,17 @@ static void serve(struct pg_connection *connection)
     }
 }
 
-/* What is known about a request whose connection has ended: without its Sync or COMMIT it came to nothing;
- * one whose statement the server answered with FATAL was rolled back, and those behind that never ran; of
- * the others nothing is known. */
-static int lost_outcome(const struct pg_connection *connection, struct pg_request *request, bool head)
+/* What is known about a request whose connection has ended: without its Sync or COMMIT it came to
+ * nothing; one whose statement the server answered with FATAL was rolled back, and those behind
+ * that never ran; of the others nothing is known. */
+static int lost_outcome(const struct pg_connection *connection, struct pg_request *request,
+                        bool head)
 {
     if (head && request->session_ended) {
         return -EREMOTEIO;
+    }
+    if (request->in_guard) {
+        return pg_request_outcome(connection, request); /* only the cleaning up failed */
     }
     if (!request->commit_sent || (!head && connection->session_ended)) {
         return PG_NOT_EXECUTED;
@@ -220,14 +224,15 @@ static uint64_t connect_and_use(struct pg_connection *connection)
         set_state(connection, PG_CONNECTION_CLOSED);
         uint64_t delay_ms = backoff_ms(pool->failures++);
         pool->open_after_ns = aw_after_ms(delay_ms);
-        if (pool->open_count == 0 && pool->opening_count == 0 && !pool->closing && aw_interrupted() == 0) {
+        if (pool->open_count == 0 && pool->opening_count == 0 && !pool->closing &&
+            aw_interrupted() == 0) {
             pg_pool_set_down(pool, &error);
         }
         return delay_ms;
     }
     use_connection(connection);
     if (aw_now_ns() - connection->opened_ns < AW_NS_PER_S) {
-        return backoff_ms(pool->failures++); /* a server that ends sessions at once is not to be hurried */
+        return backoff_ms(pool->failures++); /* the server ends sessions at once: do not hurry it */
     }
     pool->failures = 0;
     return 0;

@@ -8,9 +8,10 @@
  *   pg_receive.c     what comes back, matched to the request at the head
  *   pg_cancel.c      stopping the request at the head, on the server
  *
- * Who owns what: a request belongs to the task that runs it until that task abandons it; from then on to
- * its connection, which frees it when its turn has come. A connection belongs to its own task, which runs in
- * the pool's group; everybody else only asks it to end (pg_connection_drop). */
+ * Who owns what: a request belongs to the task that runs it until that task abandons it; from
+ * then on to its connection, which frees it when its turn has come. A connection belongs to its
+ * own task, which runs in the pool's group; everybody else only asks it to end
+ * (pg_connection_drop). */
 #ifndef CLIENTS_PG_INTERNAL_H
 #define CLIENTS_PG_INTERNAL_H
 
@@ -75,7 +76,7 @@ struct pg_request {
     bool abandoned;         /* the caller has left: its connection frees it */
     bool session_ended;     /* the server's FATAL answered one of its statements: rolled back */
     bool stale_plan;
-    bool commit_sent;       /* the Sync or COMMIT may be on its way; before, nothing can have lasted */
+    bool commit_sent; /* the Sync or COMMIT may be on its way; before, nothing can have lasted */
 
     struct aw_pg_results *results;
     int number;
@@ -99,7 +100,7 @@ struct pg_connection {
     struct pg_request_queue in_flight; /* the first one is the head: the one the server works on */
     uint32_t in_flight_count;
     size_t in_flight_size;
-    uint32_t depth; /* how many may be in flight now: doubles with quick heads, 1 after a slow one */
+    uint32_t depth; /* the most in flight now: doubles with quick heads, 1 after a slow one */
     uint64_t head_since_ns;
     uint64_t opened_ns;
     uint64_t idle_since_ns;
@@ -162,6 +163,8 @@ void pg_request_finish(struct pg_request *request, int number);
 
 /* pg_receive.c */
 AW_SUSPENDS void pg_receive(struct pg_connection *connection);
+/* How a request ended whose Sync has answered. */
+int pg_request_outcome(const struct pg_connection *connection, const struct pg_request *request);
 
 /* pg_cancel.c */
 void pg_cancel_head(struct pg_connection *connection);

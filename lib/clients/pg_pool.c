@@ -1,13 +1,13 @@
 /* pg_pool.c - who gets which connection.
  *
- * In this order: an idle connection; one more connection while there may be more; else the least loaded
- * one, behind others, but never behind a head that has run for PG_SLOW_NS, since waiting here can be
- * taken back and waiting there cannot. How many may be in flight on a connection starts at one and
- * doubles with each quick answer (pg_receive.c): a burst of slow statements is spread over the
- * connections one by one, a burst of quick ones fills the pipelines.
+ * In this order: an idle connection; one more connection while there may be more; else the least
+ * loaded one, behind others, but never behind a head that has run for PG_SLOW_NS, since waiting
+ * here can be taken back and waiting there cannot. How many may be in flight on a connection
+ * starts at one and doubles with each quick answer (pg_receive.c): a burst of slow statements is
+ * spread over the connections one by one, a burst of quick ones fills the pipelines.
  *
- * Up and down: up once a connection works, down when an attempt fails while none is open. While it is down runs
- * fail at once; the last connection's task keeps trying. */
+ * Up and down: up once a connection works, down when an attempt fails while none is open. While
+ * it is down runs fail at once; the last connection's task keeps trying. */
 #include "clients/pg_internal.h"
 
 #include <errno.h>
@@ -26,7 +26,7 @@ static bool takes_more(const struct pg_connection *connection, const struct pg_r
 
 static struct pg_connection *find_idle(struct aw_pg_pool *pool, const struct pg_request *request)
 {
-    struct pg_connection *connection;
+    struct pg_connection *connection = NULL;
     TAILQ_FOREACH(connection, &pool->connections, link) {
         if (connection->in_flight_count == 0 && takes_more(connection, request)) {
             return connection;
@@ -39,7 +39,7 @@ static struct pg_connection *find_least_loaded(struct aw_pg_pool *pool,
                                                const struct pg_request *request)
 {
     struct pg_connection *best = NULL;
-    struct pg_connection *connection;
+    struct pg_connection *connection = NULL;
     uint64_t now_ns = aw_now_ns();
     TAILQ_FOREACH(connection, &pool->connections, link) {
         if (takes_more(connection, request) && now_ns - connection->head_since_ns < PG_SLOW_NS &&
@@ -129,7 +129,8 @@ bool aw_pg_pool_is_up(const struct aw_pg_pool *pool)
     return pool->up;
 }
 
-/* --- creation ------------------------------------------------------------------------------------ */
+/* --- creation
+ * ------------------------------------------------------------------------------------ */
 
 static uint32_t or_default(uint32_t value, uint32_t standard)
 {
@@ -147,7 +148,8 @@ static int fill_options(struct aw_pg_pool *pool, const struct aw_pg_options *opt
     own->connect_timeout_ms = or_default(options->connect_timeout_ms, 5000);
     own->idle_timeout_ms = or_default(options->idle_timeout_ms, 300000);
     own->cached_statements = or_default(options->cached_statements, 100);
-    own->in_flight_size_max = options->in_flight_size_max > 0 ? options->in_flight_size_max : 1u << 20;
+    own->in_flight_size_max =
+        options->in_flight_size_max > 0 ? options->in_flight_size_max : 1u << 20;
     own->uri = strdup(options->uri != NULL ? options->uri : "");
     own->application_name =
         strdup(options->application_name != NULL ? options->application_name : "libawait");
@@ -208,7 +210,8 @@ void aw_pg_pool_free(struct aw_pg_pool *pool)
     pool->closing = true;
     aw_group_cancel(&pool->group);
     struct aw_scope scope;
-    aw_shield_enter(&scope, AW_NEVER); /* its tasks are cancelled: they end without waiting for the server */
+    /* Without a deadline: its tasks are cancelled and end without waiting for the server. */
+    aw_shield_enter(&scope, AW_NEVER);
     int ended = aw_group_wait(&pool->group);
     (void)ended; /* how the cancelled tasks ended says nothing */
     aw_scope_leave(&scope);

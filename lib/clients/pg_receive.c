@@ -1,8 +1,8 @@
 /* pg_receive.c - what the server answers, matched to the request at the head of the connection.
  *
  * A request has succeeded only at its Sync: a deferred constraint fails after every statement has
- * said OK. Results nobody expects (COPY, a missing SQLSTATE, more NULLs than steps) end the connection, since
- * libpq can offer them for ever. */
+ * said OK. Results nobody expects (COPY, a missing SQLSTATE, more NULLs than steps) end the
+ * connection, since libpq can offer them for ever. */
 #include "clients/pg_internal.h"
 
 #include <errno.h>
@@ -22,7 +22,7 @@ static bool hit_by_mistake(const struct pg_connection *connection, const struct 
              connection->cancel_ended_ns + COLLATERAL_NS >= request->sent_ns));
 }
 
-static int outcome_of(const struct pg_connection *connection, const struct pg_request *request)
+int pg_request_outcome(const struct pg_connection *connection, const struct pg_request *request)
 {
     if (request->stale_plan) {
         return PG_STALE_PLAN;
@@ -39,8 +39,8 @@ static int outcome_of(const struct pg_connection *connection, const struct pg_re
     return -EREMOTEIO;
 }
 
-/* The server says at each Sync whether a transaction is still open; libpq tells only once nothing else is
- * in flight. The gate keeps such statements out: this is the second line. */
+/* The server says at each Sync whether a transaction is still open; libpq tells only once nothing
+ * else is in flight. The gate keeps such statements out: this is the second line. */
 static void check_transaction_ended(struct pg_connection *connection, struct pg_request *request)
 {
     if (connection->in_flight_count > 1 ||
@@ -58,9 +58,9 @@ static void finish_head(struct pg_connection *connection)
 {
     struct pg_request *head = TAILQ_FIRST(&connection->in_flight);
     check_transaction_ended(connection, head);
-    int number = outcome_of(connection, head);
+    int number = pg_request_outcome(connection, head);
     if (strcmp(head->error.code, "25006") == 0) {
-        connection->retiring = true; /* the server may have become a standby: look for the primary */
+        connection->retiring = true; /* now a standby? then look for the primary */
     }
     uint64_t now_ns = aw_now_ns();
     if (now_ns - connection->head_since_ns > PG_SLOW_NS) {
@@ -102,7 +102,8 @@ static void keep_rows(struct pg_connection *connection, struct pg_request *head,
     }
 }
 
-static void take_success(struct pg_connection *connection, struct pg_request *head, PGresult *result)
+static void take_success(struct pg_connection *connection, struct pg_request *head,
+                         PGresult *result)
 {
     if (head->step >= head->step_count) {
         return; /* the guard's ROLLBACK */
@@ -134,7 +135,8 @@ static void notice_stale_plan(struct pg_connection *connection, struct pg_reques
     const struct pg_step *step = &head->steps[head->step];
     const char *function = PQresultErrorField(result, PG_DIAG_SOURCE_FUNCTION);
     bool missing = strcmp(code, "26000") == 0;
-    if (step->kind == PG_STEP_DEALLOCATE || (step->kind == PG_STEP_PREPARE && strcmp(code, "42P05") == 0)) {
+    if (step->kind == PG_STEP_DEALLOCATE ||
+        (step->kind == PG_STEP_PREPARE && strcmp(code, "42P05") == 0)) {
         head->stale_plan = true; /* the session is not the one we prepared on: a pooler */
         pg_statement_cache_clear(&connection->cache);
     } else if (step->kind == PG_STEP_EXECUTE && step->name != 0 &&

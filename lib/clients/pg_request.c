@@ -1,9 +1,9 @@
 /* pg_request.c - a request, and what is sent for it.
  *
- * A request is one segment: its statements and a Sync, which the server runs as one transaction and
- * commits at the Sync. With an explicit transaction BEGIN and COMMIT go around them, and a second segment
- * with a ROLLBACK follows: should the first fail, the connection is not left in the failed transaction
- * for the request behind. */
+ * A request is one segment: its statements and a Sync, which the server runs as one transaction
+ * and commits at the Sync. With an explicit transaction BEGIN and COMMIT go around them, and a
+ * second segment with a ROLLBACK follows: should the first fail, the connection is not left in
+ * the failed transaction for the request behind. */
 #include "clients/pg_internal.h"
 
 #include <errno.h>
@@ -83,8 +83,8 @@ static bool send_text(struct pg_connection *connection, const char *sql)
     return PQsendQueryParams(connection->handle, sql, 0, NULL, NULL, NULL, NULL, 0) == 1;
 }
 
-/* libpq wants strings that end with a NUL: the statement's text and parameters, copied into one block
- * that starts with the array of parameters. NULL without memory. */
+/* libpq wants strings that end with a NUL: the statement's text and parameters, copied into one
+ * block that starts with the array of parameters. NULL without memory. */
 static const char **copy_terminated(const struct aw_pg_statement *statement, const char **ret_sql)
 {
     size_t size = (size_t)statement->parameter_count * sizeof(char *) + statement->sql_size + 1;
@@ -151,10 +151,11 @@ static bool send_statement(struct pg_request *request, struct pg_connection *con
     }
     if (sent) {
         add_step(request, PG_STEP_EXECUTE, index, name);
-        sent = (answer == PG_CACHE_UNPREPARED
-                    ? PQsendQueryParams(connection->handle, sql, count, NULL, values, NULL, NULL, 0)
-                    : PQsendQueryPrepared(connection->handle, text, count, values, NULL, NULL, 0)) ==
-               1;
+        int result =
+            answer == PG_CACHE_UNPREPARED
+                ? PQsendQueryParams(connection->handle, sql, count, NULL, values, NULL, NULL, 0)
+                : PQsendQueryPrepared(connection->handle, text, count, values, NULL, NULL, 0);
+        sent = result == 1;
     }
     free(values);
     return sent;

@@ -24,7 +24,8 @@ void aw_pg_results_free(struct aw_pg_results *results)
     }
     for (uint32_t i = 0; i < results->count; i++) {
         struct pg_result *result = &results->results[i];
-        for (uint32_t column = 0; result->columns != NULL && column < result->column_count; column++) {
+        for (uint32_t column = 0; result->columns != NULL && column < result->column_count;
+             column++) {
             free(result->columns[column].name);
         }
         free(result->columns);
@@ -140,7 +141,8 @@ void pg_result_set_tag(struct aw_pg_results *results, uint32_t statement, PGresu
     snprintf(results->results[statement].tag, PG_TAG_SIZE, "%s", PQcmdStatus(source));
 }
 
-/* --- reading ------------------------------------------------------------------------------------- */
+/* --- reading
+ * ------------------------------------------------------------------------------------- */
 
 uint32_t aw_pg_result_count(const struct aw_pg_results *results)
 {
@@ -186,8 +188,8 @@ size_t aw_pg_row_count(const struct aw_pg_results *results, uint32_t statement)
     return result_at(results, statement)->row_count;
 }
 
-struct aw_pg_value aw_pg_value_at(const struct aw_pg_results *results, uint32_t statement, size_t row,
-                                  uint32_t column)
+struct aw_pg_value aw_pg_value_at(const struct aw_pg_results *results, uint32_t statement,
+                                  size_t row, uint32_t column)
 {
     const struct pg_result *result = result_at(results, statement);
     size_t at = row * result->column_count + column;

@@ -1,5 +1,6 @@
-/* pg_result.h - results as they are gathered row by row, under a limit: the rows' bytes in one block and
- * a small cell for each value. libpq's own results are not kept, since each row would cost 2 KiB. */
+/* pg_result.h - results as they are gathered row by row, under a limit: the rows' bytes in one
+ * block and a small cell for each value. libpq's own results are not kept, since each row would
+ * cost 2 KiB. */
 #ifndef CLIENTS_PG_RESULT_H
 #define CLIENTS_PG_RESULT_H
 

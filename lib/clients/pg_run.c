@@ -1,11 +1,12 @@
-/* pg_run.c - one run from the caller's side: submit, wait, and when interrupted find out what happened.
+/* pg_run.c - one run from the caller's side: submit, wait, and when interrupted find out what
+ * happened.
  *
  * An interrupted run ends in one of three ways, and never guesses:
  *   - nothing was sent yet: it is taken back, not executed;
  *   - it is cancelled on the server when it is its turn, and waited for: its end is known;
- *   - the server does not stop it within PG_STOP_WAIT_MS: the connection is dropped if it is the head; behind
- *     a slow neighbour it is left there, to be cancelled when its turn comes, and the neighbour is spared.
- *     Either way the effect is unknown (-ECONNABORTED). */
+ *   - the server does not stop it within PG_STOP_WAIT_MS: the connection is dropped if it is the
+ * head; behind a slow neighbour it is left there, to be cancelled when its turn comes, and the
+ * neighbour is spared. Either way the effect is unknown (-ECONNABORTED). */
 #include "clients/pg_internal.h"
 
 #include <errno.h>
@@ -42,10 +43,11 @@ static int check_statement(const struct aw_pg_statement *statement, uint32_t ind
     for (uint32_t i = 0; i < statement->parameter_count; i++) {
         const struct aw_pg_value *value = &statement->parameters[i];
         if (!value->null && value->size > 0 && memchr(value->data, '\0', value->size) != NULL) {
-            return aw_error_set(reterr, -EINVAL,
-                                "%sparameter %u holds a NUL byte, which PostgreSQL text cannot; send "
-                                "bytea as hex ('\\x00...')",
-                                where, i + 1);
+            return aw_error_set(
+                reterr, -EINVAL,
+                "%sparameter %u holds a NUL byte, which PostgreSQL text cannot; send "
+                "bytea as hex ('\\x00...')",
+                where, i + 1);
         }
         *size += value->size;
     }
@@ -105,8 +107,8 @@ static void stop(struct pg_request *request)
     }
 }
 
-/* Waits for the end. 0, or the interruption; the request is finished, withdrawn (state WAITING) or still
- * with the server (state SENT). */
+/* Waits for the end. 0, or the interruption; the request is finished, withdrawn (state WAITING)
+ * or still with the server (state SENT). */
 static int wait_for(struct aw_pg_pool *pool, struct pg_request *request)
 {
     int status = aw_event_wait(&request->finished);
@@ -193,9 +195,10 @@ static int run_once(struct aw_pg_pool *pool, const struct aw_pg_run *run, bool *
     int interrupted = wait_for(pool, request);
     if (request->state == PG_REQUEST_SENT) {
         request->abandoned = true; /* its connection frees it */
-        return aw_error_set_code(reterr, -ECONNABORTED, "57014",
-                                 "stopped waiting for a statement that the server did not stop; whether it "
-                                 "takes effect is unknown");
+        return aw_error_set_code(
+            reterr, -ECONNABORTED, "57014",
+            "stopped waiting for a statement that the server did not stop; whether it "
+            "takes effect is unknown");
     }
     if (request->state == PG_REQUEST_WAITING) {
         status = interruption(interrupted, reterr, "no connection was free before; not executed");

@@ -1,7 +1,9 @@
-/* pg_sql.c - what a statement is, by its first keyword: may it run on a connection that others share?
+/* pg_sql.c - what a statement is, by its first keyword: may it run on a connection that others
+ * share?
  *
  * The server drops comments and empty statements before it looks, so both are skipped here too: a
- * gate that reads ";COMMIT" or a commented COMMIT as harmless lets one job end another's transaction. */
+ * gate that reads ";COMMIT" or a commented COMMIT as harmless lets one job end another's
+ * transaction. */
 #include <await/pg.h>
 
 #include <string.h>

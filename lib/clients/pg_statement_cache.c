@@ -1,5 +1,5 @@
-/* pg_statement_cache.c - see the header. A hundred entries are searched in a row: the hashes decide,
- * and that is far below the cost of a round trip. */
+/* pg_statement_cache.c - see the header. A hundred entries are searched in a row: the hashes
+ * decide, and that is far below the cost of a round trip. */
 #include "clients/pg_statement_cache.h"
 
 #include <inttypes.h>

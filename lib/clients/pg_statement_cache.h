@@ -1,11 +1,12 @@
 /* pg_statement_cache.h - which statements a connection has prepared, by their text.
  *
- * A text seen for the first time runs unprepared; the second time it is prepared. The least recently used
- * one gives way when the cache is full, and its name must then be deallocated on the server first.
+ * A text seen for the first time runs unprepared; the second time it is prepared. The least
+ * recently used one gives way when the cache is full, and its name must then be deallocated on
+ * the server first.
  *
- * An entry counts as prepared as soon as its PREPARE was sent, since the server works in order. If
- * that PREPARE fails the entry must be forgotten; runs already sent that relied on it fail with 26000 and are
- * repeated unprepared. */
+ * An entry counts as prepared as soon as its PREPARE was sent, since the server works in order.
+ * If that PREPARE fails the entry must be forgotten; runs already sent that relied on it fail
+ * with 26000 and are repeated unprepared. */
 #ifndef CLIENTS_PG_STATEMENT_CACHE_H
 #define CLIENTS_PG_STATEMENT_CACHE_H
 
@@ -38,7 +39,8 @@ struct pg_statement_cache {
 
 /* Never fails: without memory the cache is off. */
 void pg_statement_cache_init(struct pg_statement_cache *cache, uint32_t capacity);
-void pg_statement_cache_clear(struct pg_statement_cache *cache); /* frees everything, switches it off */
+/* Frees everything and switches it off. */
+void pg_statement_cache_clear(struct pg_statement_cache *cache);
 
 enum pg_cache_answer pg_statement_cache_use(struct pg_statement_cache *cache, const char *text,
                                             size_t text_size, uint64_t *ret_name,

@@ -29,6 +29,7 @@ static void tidy(char *message, size_t written)
             *c = ' ';
 }
 
+AW_PRINTF(4, 0)
 static int set(struct aw_error *error, int number, const char *code, const char *format,
                va_list arguments)
 {

@@ -54,7 +54,8 @@ static void become_postgres(void)
     }
 }
 
-/* Starts a program with its output in the folder's log; it is told to stop when this process ends. */
+/* Starts a program with its output in the folder's log; it is told to stop when this process ends.
+ */
 static pid_t run(const struct postgres *postgres, const char *program, const char *const *arguments)
 {
     char path[256];
@@ -110,8 +111,9 @@ void postgres_create(struct postgres *postgres)
         give_up("chown of the folder");
     }
     postgres->port = free_port();
-    snprintf(postgres->uri, sizeof postgres->uri, "postgresql:///postgres?host=%s&port=%u&user=postgres",
-             postgres->folder, postgres->port);
+    snprintf(postgres->uri, sizeof postgres->uri,
+             "postgresql:///postgres?host=%s&port=%u&user=postgres", postgres->folder,
+             postgres->port);
     snprintf(postgres->tcp_uri, sizeof postgres->tcp_uri,
              "postgresql://postgres@localhost:%u/postgres", postgres->port);
     const char *const arguments[] = {"initdb", "-D", "data", "-U",         "postgres",  "-A",
@@ -158,7 +160,7 @@ void postgres_remove(struct postgres *postgres)
     }
 }
 
-/* --- one for all tests of a binary ------------------------------------------------------------------ */
+/* --- one for all tests of a binary --- */
 
 static struct postgres shared;
 

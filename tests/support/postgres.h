@@ -1,6 +1,6 @@
-/* postgres.h - a real PostgreSQL of the test's own: data, socket and log in a folder below /tmp, a free
- * port on 127.0.0.1, fsync on. Run by root it runs as the user postgres. It stops when the process that
- * started it ends, in whatever way.
+/* postgres.h - a real PostgreSQL of the test's own: data, socket and log in a folder below /tmp,
+ * a free port on 127.0.0.1, fsync on. Run by root it runs as the user postgres. It stops when the
+ * process that started it ends, in whatever way.
  *
  * A test binary starts one for all its tests (each test is a process of its own):
  *

@@ -1,4 +1,6 @@
-/* test_pg.c - the PostgreSQL client against a real server: sharing, errors, limits, cancellation. */
+/* test_pg.c - the PostgreSQL client against a real server: sharing, transactions, errors, limits.
+ */
+#include "support/pg_client.h"
 #include "support/postgres.h"
 
 #include <await.h>
@@ -16,82 +18,15 @@ POSTGRES_AFTER_TESTS
 
 TestSuite(pg, .timeout = 60);
 
-static struct aw_pg_pool *pool;
-
-/* Runs the body with a pool of the given size. */
-struct setting {
-    uint32_t connections;
-    uint32_t pipeline;
-    bool tcp;
-    int (*body)(void);
-};
-
-static int with_pool(void *argument)
-{
-    const struct setting *setting = argument;
-    struct aw_error error = {0};
-    struct aw_pg_options options = {
-        .uri = setting->tcp ? postgres_shared_tcp_uri() : postgres_shared_uri(),
-        .connections = setting->connections,
-        .pipeline = setting->pipeline,
-    };
-    int status = aw_pg_pool_create(&pool, &options, &error);
-    cr_assert_eq(status, 0, "%s", error.message);
-    status = setting->body();
-    aw_pg_pool_free(pool);
-    return status;
-}
-
-static void run_with(uint32_t connections, uint32_t pipeline, int (*body)(void))
-{
-    struct setting setting = {.connections = connections, .pipeline = pipeline, .body = body};
-    int status = aw_run(with_pool, &setting);
-    cr_assert_eq(status, 0, "%s", aw_error_text(status));
-}
-
-static struct aw_error last;
-
-/* Runs a statement without parameters; its first value goes to `text`. */
-static int query(const char *sql, char *text, size_t size)
-{
-    struct aw_pg_results *results = NULL;
-    last = (struct aw_error){0};
-    int status = aw_pg_query(pool, sql, 0, NULL, &results, &last);
-    if (status == 0 && text != NULL) {
-        snprintf(text, size, "%s", aw_pg_value_at(results, 0, 0, 0).data);
-    }
-    aw_pg_results_free(results);
-    return status;
-}
-
-#define EXPECT_OK(sql)                                                              \
-    do {                                                                            \
-        int expected_status = query(sql, NULL, 0);                                  \
-        cr_expect_eq(expected_status, 0, "%s: %s %s", sql, last.code, last.message); \
-    } while (0)
-
-#define EXPECT_CODE(sql, sqlstate)                                     \
-    do {                                                               \
-        cr_expect_eq(query(sql, NULL, 0), -EREMOTEIO, "%s", sql);      \
-        cr_expect_str_eq(last.code, sqlstate, "%s: %s", sql, last.message); \
-    } while (0)
-
-static void expect_value(const char *sql, const char *expected)
-{
-    char text[256] = "";
-    cr_expect_eq(query(sql, text, sizeof text), 0, "%s: %s", sql, last.message);
-    cr_expect_str_eq(text, expected, "%s", sql);
-}
-
-/* --- results ---------------------------------------------------------------------------------------- */
+/* --- results --- */
 
 static int body_results(void)
 {
     struct aw_pg_value parameters[] = {{"41", 2, false}, {NULL, 0, true}, {"h\xc3\xa9", 3, false}};
     struct aw_pg_results *results = NULL;
     struct aw_error error = {0};
-    int status = aw_pg_query(pool, "SELECT $1::int + 1 AS n, $2::text, $3::text AS t", 3, parameters,
-                             &results, &error);
+    int status = aw_pg_query(pg_client_pool, "SELECT $1::int + 1 AS n, $2::text, $3::text AS t", 3,
+                             parameters, &results, &error);
     cr_assert_eq(status, 0, "%s", error.message);
     cr_expect_str_eq(aw_pg_tag(results, 0), "SELECT 1");
     cr_expect_eq(aw_pg_column_count(results, 0), 3);
@@ -104,14 +39,15 @@ static int body_results(void)
     cr_expect(aw_pg_value_at(results, 0, 1, 0).null, "past the end");
     aw_pg_results_free(results);
 
-    status = aw_pg_query(pool, "SELECT 1 AS a WHERE false", 0, NULL, &results, &error);
+    status = aw_pg_query(pg_client_pool, "SELECT 1 AS a WHERE false", 0, NULL, &results, &error);
     cr_assert_eq(status, 0);
     cr_expect(aw_pg_has_rows(results, 0));
     cr_expect_eq(aw_pg_row_count(results, 0), 0);
     cr_expect_str_eq(aw_pg_column_name(results, 0, 0), "a");
     aw_pg_results_free(results);
 
-    status = aw_pg_query(pool, "CREATE TABLE results_t (v text)", 0, NULL, &results, &error);
+    status =
+        aw_pg_query(pg_client_pool, "CREATE TABLE results_t (v text)", 0, NULL, &results, &error);
     cr_assert_eq(status, 0);
     cr_expect_not(aw_pg_has_rows(results, 0));
     cr_expect_str_eq(aw_pg_tag(results, 0), "CREATE TABLE");
@@ -121,22 +57,21 @@ static int body_results(void)
 
 Test(pg, gives_columns_rows_nulls_and_tags)
 {
-    run_with(1, 1, body_results);
+    pg_client_run(1, 1, body_results);
 }
 
 static int body_tcp(void)
 {
-    expect_value("SELECT 'over tcp'", "over tcp");
+    pg_client_expect("SELECT 'over tcp'", "over tcp");
     return 0;
 }
 
 Test(pg, connects_over_tcp_by_name)
 {
-    struct setting setting = {.connections = 1, .pipeline = 1, .tcp = true, .body = body_tcp};
-    cr_assert_eq(aw_run(with_pool, &setting), 0);
+    pg_client_run_on(postgres_shared_tcp_uri(), 1, 1, body_tcp);
 }
 
-/* --- many tasks on few connections --------------------------------------------------------------------- */
+/* --- many tasks on few connections --- */
 
 struct number_task {
     int number;
@@ -151,8 +86,9 @@ static int number_task(void *argument)
     struct aw_pg_value parameter = {text, strlen(text), false};
     struct aw_pg_results *results = NULL;
     struct aw_error error = {0};
-    int status = aw_pg_query(pool, task->failing ? "SELECT $1::int / 0" : "SELECT $1::int * 2", 1,
-                             &parameter, &results, &error);
+    int status =
+        aw_pg_query(pg_client_pool, task->failing ? "SELECT $1::int / 0" : "SELECT $1::int * 2", 1,
+                    &parameter, &results, &error);
     if (task->failing) {
         return status == -EREMOTEIO && strcmp(error.code, "22012") == 0 ? 0 : -EIO;
     }
@@ -175,20 +111,22 @@ static int body_many(void)
     }
     int status = aw_gather(MANY, tasks, NULL);
     char count[32];
-    cr_expect_eq(query("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'libawait'",
-                       count, sizeof count), 0);
+    cr_expect_eq(pg_client_query(
+                     "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'libawait'",
+                     count, sizeof count),
+                 0);
     return status;
 }
 
 Test(pg, every_task_gets_its_own_answer_with_errors_in_between)
 {
-    run_with(2, 16, body_many);
+    pg_client_run(2, 16, body_many);
 }
 
 static int sleep_task(void *argument)
 {
     (void)argument;
-    return query("SELECT pg_sleep(1)", NULL, 0);
+    return pg_client_query("SELECT pg_sleep(1)", NULL, 0);
 }
 
 static int body_sleeps(void)
@@ -206,10 +144,10 @@ static int body_sleeps(void)
 
 Test(pg, slow_statements_run_side_by_side)
 {
-    run_with(8, 16, body_sleeps);
+    pg_client_run(8, 16, body_sleeps);
 }
 
-/* --- transactions --------------------------------------------------------------------------------------- */
+/* --- transactions --- */
 
 static int run_all(const char *const *sql, uint32_t count, bool explicit_transaction,
                    struct aw_pg_results **ret_results)
@@ -221,8 +159,8 @@ static int run_all(const char *const *sql, uint32_t count, bool explicit_transac
     struct aw_pg_run run = {.statements = statements,
                             .statement_count = count,
                             .explicit_transaction = explicit_transaction};
-    last = (struct aw_error){0};
-    return aw_pg_run(pool, &run, ret_results, &last);
+    pg_client_error = (struct aw_error){0};
+    return aw_pg_run(pg_client_pool, &run, ret_results, &pg_client_error);
 }
 
 static void check_all_or_nothing(bool explicit_transaction)
@@ -231,18 +169,20 @@ static void check_all_or_nothing(bool explicit_transaction)
                                       "INSERT INTO tx VALUES (2)"};
     static const char *const good[] = {"INSERT INTO tx VALUES (1)", "SELECT count(*) FROM tx"};
     struct aw_pg_results *results = NULL;
-    EXPECT_OK("DROP TABLE IF EXISTS tx");
-    EXPECT_OK("CREATE TABLE tx (v int)");
+    PG_EXPECT_OK("DROP TABLE IF EXISTS tx");
+    PG_EXPECT_OK("CREATE TABLE tx (v int)");
     cr_expect_eq(run_all(bad, 3, explicit_transaction, NULL), -EREMOTEIO);
-    cr_expect_str_eq(last.code, "22012");
-    cr_expect(strstr(last.message, "statement 2") != NULL, "%s", last.message);
-    expect_value("SELECT count(*) FROM tx", "0");
-    cr_assert_eq(run_all(good, 2, explicit_transaction, &results), 0, "%s", last.message);
+    cr_expect_str_eq(pg_client_error.code, "22012");
+    cr_expect(strstr(pg_client_error.message, "statement 2") != NULL, "%s",
+              pg_client_error.message);
+    pg_client_expect("SELECT count(*) FROM tx", "0");
+    cr_assert_eq(run_all(good, 2, explicit_transaction, &results), 0, "%s",
+                 pg_client_error.message);
     cr_expect_eq(aw_pg_result_count(results), 2);
     cr_expect_str_eq(aw_pg_tag(results, 0), "INSERT 0 1");
     cr_expect_str_eq(aw_pg_value_at(results, 1, 0, 0).data, "1");
     aw_pg_results_free(results);
-    expect_value("SELECT count(*) FROM tx", "1");
+    pg_client_expect("SELECT count(*) FROM tx", "1");
 }
 
 static int body_transaction(void)
@@ -254,113 +194,125 @@ static int body_transaction(void)
 
 Test(pg, several_statements_are_all_or_nothing)
 {
-    run_with(1, 1, body_transaction);
+    pg_client_run(1, 1, body_transaction);
 }
 
 static int body_deferred(void)
 {
-    EXPECT_OK("CREATE TABLE deferred_t (v int UNIQUE DEFERRABLE INITIALLY DEFERRED)");
-    EXPECT_OK("INSERT INTO deferred_t VALUES (1)");
-    EXPECT_CODE("INSERT INTO deferred_t VALUES (1)", "23505");
+    PG_EXPECT_OK("CREATE TABLE deferred_t (v int UNIQUE DEFERRABLE INITIALLY DEFERRED)");
+    PG_EXPECT_OK("INSERT INTO deferred_t VALUES (1)");
+    PG_EXPECT_CODE("INSERT INTO deferred_t VALUES (1)", "23505");
     static const char *const two[] = {"INSERT INTO deferred_t VALUES (2)",
                                       "INSERT INTO deferred_t VALUES (2)"};
     cr_expect_eq(run_all(two, 2, true, NULL), -EREMOTEIO);
-    cr_expect_str_eq(last.code, "23505");
-    expect_value("SELECT count(*) FROM deferred_t", "1");
+    cr_expect_str_eq(pg_client_error.code, "23505");
+    pg_client_expect("SELECT count(*) FROM deferred_t", "1");
     return 0;
 }
 
 Test(pg, a_deferred_constraint_fails_the_statement)
 {
-    run_with(1, 1, body_deferred);
+    pg_client_run(1, 1, body_deferred);
 }
 
 static int body_commit_inside(void)
 {
     static const char *const with_do[] = {"INSERT INTO inside VALUES (1)",
                                           "DO $$ BEGIN COMMIT; RAISE 'x'; END $$"};
-    EXPECT_OK("CREATE TABLE inside (v int)");
+    PG_EXPECT_OK("CREATE TABLE inside (v int)");
     cr_expect_eq(run_all(with_do, 2, true, NULL), -EREMOTEIO);
-    cr_expect_str_eq(last.code, "2D000");
-    expect_value("SELECT count(*) FROM inside", "0");
-    EXPECT_CODE("DO $$ BEGIN EXECUTE 'BEGIN'; END $$", "0A000");
-    EXPECT_OK("DO $$ BEGIN INSERT INTO inside VALUES (1); COMMIT; END $$");
-    EXPECT_OK("VACUUM inside");
-    EXPECT_OK("VACUUM inside");
-    expect_value("SELECT count(*) FROM inside", "1");
+    cr_expect_str_eq(pg_client_error.code, "2D000");
+    pg_client_expect("SELECT count(*) FROM inside", "0");
+    PG_EXPECT_CODE("DO $$ BEGIN EXECUTE 'BEGIN'; END $$", "0A000");
+    PG_EXPECT_OK("DO $$ BEGIN INSERT INTO inside VALUES (1); COMMIT; END $$");
+    PG_EXPECT_OK("VACUUM inside");
+    PG_EXPECT_OK("VACUUM inside");
+    pg_client_expect("SELECT count(*) FROM inside", "1");
     return 0;
 }
 
 Test(pg, nothing_inside_ends_the_transaction_or_leaves_one_open)
 {
-    run_with(1, 1, body_commit_inside);
+    pg_client_run(1, 1, body_commit_inside);
 }
 
-/* --- what is refused -------------------------------------------------------------------------------------- */
+/* --- what is refused --- */
 
 static int body_refused(void)
 {
-    static const char *const sql[] = {
-        "BEGIN", "commit", " /* a /* b */ c */ ROLLBACK", "-- x\n;; SAVEPOINT a", "COPY t FROM STDIN",
-        "SET search_path = x", "LISTEN a", "PREPARE a AS SELECT 1", "", " ; -- nothing"};
+    static const char *const sql[] = {"BEGIN",
+                                      "commit",
+                                      " /* a /* b */ c */ ROLLBACK",
+                                      "-- x\n;; SAVEPOINT a",
+                                      "COPY t FROM STDIN",
+                                      "SET search_path = x",
+                                      "LISTEN a",
+                                      "PREPARE a AS SELECT 1",
+                                      "",
+                                      " ; -- nothing"};
     for (size_t i = 0; i < sizeof sql / sizeof sql[0]; i++) {
-        cr_expect_eq(query(sql[i], NULL, 0), -EINVAL, "%s", sql[i]);
-        cr_expect_neq(last.message[0], '\0');
+        cr_expect_eq(pg_client_query(sql[i], NULL, 0), -EINVAL, "%s", sql[i]);
+        cr_expect_neq(pg_client_error.message[0], '\0');
     }
-    EXPECT_CODE("SELECT 1; SELECT 2", "42601");
+    PG_EXPECT_CODE("SELECT 1; SELECT 2", "42601");
     struct aw_pg_value nul = {"a\0b", 3, false};
-    cr_expect_eq(aw_pg_query(pool, "SELECT $1", 1, &nul, NULL, &last), -EINVAL);
-    cr_expect(strstr(last.message, "parameter 1 holds a NUL byte") != NULL, "%s", last.message);
-    EXPECT_CODE("SELECT $1::int", "08P01");
-    expect_value("SELECT 'still works'", "still works");
+    cr_expect_eq(aw_pg_query(pg_client_pool, "SELECT $1", 1, &nul, NULL, &pg_client_error),
+                 -EINVAL);
+    cr_expect(strstr(pg_client_error.message, "parameter 1 holds a NUL byte") != NULL, "%s",
+              pg_client_error.message);
+    PG_EXPECT_CODE("SELECT $1::int", "08P01");
+    pg_client_expect("SELECT 'still works'", "still works");
     return 0;
 }
 
 Test(pg, refuses_what_would_leak_and_reports_what_cannot_be_sent)
 {
-    run_with(1, 1, body_refused);
+    pg_client_run(1, 1, body_refused);
 }
 
-/* --- prepared statements ------------------------------------------------------------------------------------- */
+/* --- prepared statements --- */
 
 static int body_prepared(void)
 {
-    EXPECT_OK("CREATE TABLE prepared_t AS SELECT 1 AS a");
+    PG_EXPECT_OK("CREATE TABLE prepared_t AS SELECT 1 AS a");
     for (int i = 0; i < 3; i++) {
-        EXPECT_OK("SELECT * FROM prepared_t");
+        PG_EXPECT_OK("SELECT * FROM prepared_t");
     }
-    expect_value("SELECT count(*) FROM pg_prepared_statements", "1");
-    EXPECT_OK("ALTER TABLE prepared_t ADD b int"); /* cached plan must not change result type */
-    EXPECT_OK("SELECT * FROM prepared_t");
+    pg_client_expect("SELECT count(*) FROM pg_prepared_statements", "1");
+    PG_EXPECT_OK("ALTER TABLE prepared_t ADD b int"); /* cached plan must not change result type */
+    PG_EXPECT_OK("SELECT * FROM prepared_t");
     for (int i = 0; i < 5; i++) {
-        EXPECT_CODE("SELECT * FROM absent_table", "42P01");
+        PG_EXPECT_CODE("SELECT * FROM absent_table", "42P01");
     }
-    EXPECT_OK("SELECT * FROM prepared_t");
+    PG_EXPECT_OK("SELECT * FROM prepared_t");
     for (int i = 0; i < 260; i++) { /* more texts than the cache holds, each prepared */
         char sql[64];
         snprintf(sql, sizeof sql, "SELECT %d", i);
-        EXPECT_OK(sql);
-        EXPECT_OK(sql);
+        PG_EXPECT_OK(sql);
+        PG_EXPECT_OK(sql);
     }
     char count[16];
-    cr_expect_eq(query("SELECT count(*) FROM pg_prepared_statements", count, sizeof count), 0);
+    cr_expect_eq(pg_client_query("SELECT count(*) FROM pg_prepared_statements", count,
+                                 sizeof count),
+                 0);
     cr_expect_leq(atoi(count), 100);
     return 0;
 }
 
 Test(pg, prepares_repeated_statements_and_survives_changes)
 {
-    run_with(1, 1, body_prepared);
+    pg_client_run(1, 1, body_prepared);
 }
 
-/* --- limits ------------------------------------------------------------------------------------------------ */
+/* --- limits --- */
 
 static int body_large(void)
 {
     struct aw_pg_results *results = NULL;
-    int status = aw_pg_query(pool, "SELECT i, repeat('x', 1000) FROM generate_series(1, 5000) i", 0,
-                             NULL, &results, &last);
-    cr_assert_eq(status, 0, "%s", last.message);
+    int status =
+        aw_pg_query(pg_client_pool, "SELECT i, repeat('x', 1000) FROM generate_series(1, 5000) i",
+                    0, NULL, &results, &pg_client_error);
+    cr_assert_eq(status, 0, "%s", pg_client_error.message);
     cr_expect_eq(aw_pg_row_count(results, 0), 5000);
     cr_expect_str_eq(aw_pg_value_at(results, 0, 4999, 0).data, "5000");
     cr_expect_eq(aw_pg_value_at(results, 0, 4999, 1).size, 1000);
@@ -368,16 +320,18 @@ static int body_large(void)
 
     const char *endless = "SELECT generate_series(1, 1000000000000)";
     struct aw_pg_statement statement = {.sql = endless, .sql_size = strlen(endless)};
-    struct aw_pg_run run = {.statements = &statement, .statement_count = 1, .result_size_max = 100000};
-    cr_expect_eq(aw_pg_run(pool, &run, NULL, &last), -EFBIG);
-    cr_expect(strstr(last.message, "100000") != NULL, "%s", last.message);
-    expect_value("SELECT 1", "1");
+    struct aw_pg_run run = {.statements = &statement,
+                            .statement_count = 1,
+                            .result_size_max = 100000};
+    cr_expect_eq(aw_pg_run(pg_client_pool, &run, NULL, &pg_client_error), -EFBIG);
+    cr_expect(strstr(pg_client_error.message, "100000") != NULL, "%s", pg_client_error.message);
+    pg_client_expect("SELECT 1", "1");
     return 0;
 }
 
 Test(pg, reads_large_results_and_stops_at_the_limit)
 {
-    run_with(1, 1, body_large);
+    pg_client_run(1, 1, body_large);
 }
 
 static int body_large_parameter(void)
@@ -387,8 +341,9 @@ static int body_large_parameter(void)
     memset(data, 'y', size);
     struct aw_pg_value value = {data, size, false};
     struct aw_pg_results *results = NULL;
-    int status = aw_pg_query(pool, "SELECT $1::text", 1, &value, &results, &last);
-    cr_assert_eq(status, 0, "%s", last.message);
+    int status =
+        aw_pg_query(pg_client_pool, "SELECT $1::text", 1, &value, &results, &pg_client_error);
+    cr_assert_eq(status, 0, "%s", pg_client_error.message);
     struct aw_pg_value back = aw_pg_value_at(results, 0, 0, 0);
     cr_expect(back.size == size && memcmp(back.data, data, size) == 0);
     aw_pg_results_free(results);
@@ -398,78 +353,5 @@ static int body_large_parameter(void)
 
 Test(pg, echoes_a_parameter_larger_than_every_socket_buffer)
 {
-    run_with(1, 1, body_large_parameter);
-}
-
-/* --- stopping -------------------------------------------------------------------------------------------------- */
-
-static int body_deadline(void)
-{
-    struct aw_scope scope;
-    EXPECT_OK("CREATE TABLE stopped (v int)");
-    aw_scope_enter(&scope, aw_after_ms(200));
-    int status = query("WITH x AS (INSERT INTO stopped VALUES (1)) SELECT pg_sleep(50)", NULL, 0);
-    aw_scope_leave(&scope);
-    cr_expect_eq(status, -ETIME, "%s", last.message);
-    expect_value("SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%pg_sleep(50)%' AND "
-                 "state = 'active' AND pid <> pg_backend_pid()", "0");
-    expect_value("SELECT count(*) FROM stopped", "0");
-    return 0;
-}
-
-Test(pg, a_deadline_cancels_on_the_server)
-{
-    run_with(2, 4, body_deadline);
-}
-
-static int long_task(void *argument)
-{
-    (void)argument;
-    return query("SELECT pg_sleep(30)", NULL, 0);
-}
-
-static int body_cancelled(void)
-{
-    struct aw_task *running;
-    struct aw_task *waiting;
-    cr_assert_eq(aw_spawn(&running, long_task, NULL), 0);
-    aw_sleep(100);
-    cr_assert_eq(aw_spawn(&waiting, long_task, NULL), 0);
-    aw_sleep(100);
-    aw_cancel(waiting); /* waits for the only connection: taken back at once */
-    cr_expect_eq(aw_await(waiting), -ECANCELED);
-    aw_cancel(running);
-    cr_expect_eq(aw_await(running), -ECANCELED);
-    expect_value("SELECT 1", "1");
-    return 0;
-}
-
-Test(pg, a_cancelled_task_stops_running_or_is_taken_back)
-{
-    run_with(1, 16, body_cancelled);
-}
-
-static int killer_task(void *argument)
-{
-    (void)argument;
-    aw_sleep(200);
-    return query("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE "
-                 "'%pg_sleep(40)%' AND pid <> pg_backend_pid()", NULL, 0);
-}
-
-static int body_killed(void)
-{
-    struct aw_task *killer;
-    cr_assert_eq(aw_spawn(&killer, killer_task, NULL), 0);
-    EXPECT_CODE("SELECT pg_sleep(40)", "57P01");
-    cr_expect_eq(aw_await(killer), 0);
-    expect_value("SELECT 1", "1");
-    EXPECT_CODE("SELECT pg_terminate_backend(pg_backend_pid())", "57P01");
-    expect_value("SELECT 2", "2");
-    return 0;
-}
-
-Test(pg, a_killed_backend_is_replaced)
-{
-    run_with(2, 1, body_killed);
+    pg_client_run(1, 1, body_large_parameter);
 }

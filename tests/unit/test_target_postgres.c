@@ -128,7 +128,7 @@ __attribute__((sentinel)) static int check(struct aw_error *error, ...)
         cr_expect_str_eq(outcome.code, sqlstate, "%s", outcome.message);                     \
     } while (0)
 
-/* --- arguments ----------------------------------------------------------------------------------------- */
+/* --- arguments --- */
 
 Test(target_postgres, checks_the_form_of_arguments)
 {
@@ -155,7 +155,7 @@ Test(target_postgres, checks_the_form_of_arguments)
     cr_expect_eq(target_type_postgres.check(&target, absent, 1, &error), -EINVAL);
 }
 
-/* --- results ---------------------------------------------------------------------------------------------- */
+/* --- results --- */
 
 static void body_results(void)
 {
@@ -164,7 +164,8 @@ static void body_results(void)
     execute(FORMAT_ROWS, "INSERT INTO results_t VALUES ($1, $2)", "1", "hello", NULL);
     EXPECT_RESULT("+INSERT 0 1\r\n");
     execute(FORMAT_ROWS, "SELECT id, v, NULL AS n FROM results_t", NULL);
-    EXPECT_RESULT("*2\r\n*3\r\n$2\r\nid\r\n$1\r\nv\r\n$1\r\nn\r\n*3\r\n$1\r\n1\r\n$5\r\nhello\r\n_\r\n");
+    EXPECT_RESULT(
+        "*2\r\n*3\r\n$2\r\nid\r\n$1\r\nv\r\n$1\r\nn\r\n*3\r\n$1\r\n1\r\n$5\r\nhello\r\n_\r\n");
     execute(FORMAT_ROWS, "SELECT 1 AS one WHERE false", NULL);
     EXPECT_RESULT("*1\r\n*1\r\n$3\r\none\r\n");
     execute(FORMAT_ROWS, "TX", "2", "INSERT INTO results_t VALUES ($1, 'b')", "1", "2",
@@ -186,9 +187,10 @@ static void body_json(void)
             "SELECT 1 AS i, 1.50::numeric AS n, 'NaN'::float8 AS f, true AS b, NULL AS z, "
             "'{\"k\": [1]}'::jsonb AS j, E'a\"\\n\\\\\xc3\xa9' AS \"t\"\"x\" UNION ALL "
             "SELECT -2, -0.5, 1e20, false, NULL, '1', ''", NULL);
-    const char *json = "[{\"i\":1,\"n\":1.50,\"f\":\"NaN\",\"b\":true,\"z\":null,\"j\":{\"k\": [1]},"
-                       "\"t\\\"x\":\"a\\\"\\u000a\\\\\xc3\xa9\"},"
-                       "{\"i\":-2,\"n\":-0.5,\"f\":1e+20,\"b\":false,\"z\":null,\"j\":1,\"t\\\"x\":\"\"}]";
+    const char *json =
+        "[{\"i\":1,\"n\":1.50,\"f\":\"NaN\",\"b\":true,\"z\":null,\"j\":{\"k\": [1]},"
+        "\"t\\\"x\":\"a\\\"\\u000a\\\\\xc3\xa9\"},"
+        "{\"i\":-2,\"n\":-0.5,\"f\":1e+20,\"b\":false,\"z\":null,\"j\":1,\"t\\\"x\":\"\"}]";
     char expected[512];
     snprintf(expected, sizeof expected, "$%zu\r\n%s\r\n", strlen(json), json);
     EXPECT_RESULT(expected);
@@ -201,7 +203,7 @@ Test(target_postgres, gives_json)
     run_on(postgres_shared_uri(), 1, body_json);
 }
 
-/* --- outcomes --------------------------------------------------------------------------------------------- */
+/* --- outcomes --- */
 
 static void body_dead(void)
 {
@@ -246,7 +248,8 @@ static void body_stopped(void)
     EXPECT_FAILURE(OUTCOME_STOPPED, "57014");
     execute(FORMAT_ROWS, "SELECT pg_terminate_backend(pg_backend_pid())", NULL);
     EXPECT_FAILURE(OUTCOME_UNAVAILABLE, "57P01");
-    execute(FORMAT_ROWS, "DO $$ BEGIN PERFORM pg_terminate_backend(pg_backend_pid()); END $$", NULL);
+    execute(FORMAT_ROWS, "DO $$ BEGIN PERFORM pg_terminate_backend(pg_backend_pid()); END $$",
+            NULL);
     EXPECT_FAILURE(OUTCOME_INTERRUPTED, "57P01");
     execute(FORMAT_ROWS, "SELECT 1", NULL);
     cr_expect_eq(outcome.kind, OUTCOME_DONE);
@@ -257,7 +260,7 @@ Test(target_postgres, stops_at_the_deadline_and_outlives_killed_sessions)
     run_on(postgres_shared_uri(), 1, body_stopped);
 }
 
-/* --- outage ----------------------------------------------------------------------------------------------- */
+/* --- outage --- */
 
 #define WAITING 200
 

@@ -5,10 +5,11 @@
  *     aw_pg_query(pool, "SELECT $1::int + 1", 1, &(struct aw_pg_value){"41", 2, false},
  *                 &results, &error);
  *
- * Statements of different tasks travel on the same connection, each in a transaction of its own. What
- * would leak from one task to the next (open transactions, SET, LISTEN, PREPARE ...) is refused before it is sent
- * (aw_pg_refusal). Two things nobody can see from outside stay the caller's business: session state
- * changed inside functions (set_config(..., false), session advisory locks, temporary tables).
+ * Statements of different tasks travel on the same connection, each in a transaction of its own.
+ * What would leak from one task to the next (open transactions, SET, LISTEN, PREPARE ...) is
+ * refused before it is sent (aw_pg_refusal). Two things nobody can see from outside stay the
+ * caller's business: session state changed inside functions (set_config(..., false), session
+ * advisory locks, temporary tables).
  *
  * A run is known to have succeeded only when the server has confirmed the end of its transaction.
  *
@@ -18,12 +19,12 @@
  *   -ENOTCONN      no connection could be had: not executed
  *   -ENOBUFS       more than waiting_max runs wait already: not executed
  *   -EINVAL        the arguments cannot be sent: not executed
- *   -ETIME, -ECANCELED  the caller was interrupted: not executed, or cancelled on the server and rolled
- *                  back there. A run that had succeeded before the cancel reached it gives 0 instead.
- *   -EFBIG         the result is larger than result_size_max: cancelled on the server, or, when it had
- *                  ended first, done (the message says which)
- *   -ERESTART      hit by the cancellation of another run on the same connection: rolled back; run it
- *                  again (only when not `replayable`, else that is done inside)
+ *   -ETIME, -ECANCELED  the caller was interrupted: not executed, or cancelled on the server and
+ *                  rolled back there. A run that had succeeded before that gives 0 instead.
+ *   -EFBIG         the result is larger than result_size_max: cancelled on the server, or, when it
+ *                  had ended first, done (the message says which)
+ *   -ERESTART      hit by the cancellation of another run on the same connection: rolled back;
+ *                  run it again (only when not `replayable`, else that is done inside)
  *   -ECONNRESET    the connection was lost meanwhile: unknown
  *   -ECONNABORTED  the caller was interrupted and the server did not stop it in time: unknown
  *   -ENOMEM        out of memory: not executed, or cancelled as with -EFBIG
@@ -40,7 +41,7 @@ struct aw_pg_pool;
 struct aw_pg_results;
 
 struct aw_pg_options {
-    const char *uri;              /* a libpq connection URI or keyword string; `service` is refused */
+    const char *uri;              /* a libpq connection string; `service` is refused */
     const char *password;         /* NULL: from the uri, the passfile, or none. Never in messages */
     const char *application_name; /* NULL: "libawait" */
     uint32_t connections;         /* the most that are open at once; 0: 8 */
@@ -72,8 +73,8 @@ AW_API AW_SUSPENDS void aw_pg_pool_free(struct aw_pg_pool *pool);
 /* Whether a connection works, as far as is known. */
 AW_API bool aw_pg_pool_is_up(const struct aw_pg_pool *pool);
 
-/* Text in UTF-8 as psql would show it, in both directions. Parameters need no terminating NUL and may
- * hold none; values of results are followed by one. */
+/* Text in UTF-8 as psql would show it, in both directions. Parameters need no terminating NUL and
+ * may hold none; values of results are followed by one. */
 struct aw_pg_value {
     const char *data;
     size_t size;
@@ -90,7 +91,7 @@ struct aw_pg_statement {
 struct aw_pg_run {
     const struct aw_pg_statement *statements; /* all run in one transaction */
     uint32_t statement_count;                 /* 1 ... 10,000 */
-    bool explicit_transaction; /* between BEGIN and COMMIT, so that CALL and DO cannot commit parts */
+    bool explicit_transaction; /* in BEGIN and COMMIT: CALL and DO cannot commit parts */
     bool replayable;           /* may be sent again when it is known to have been rolled back */
     size_t result_size_max;    /* bytes; 0: 64 MiB; at most 1 GiB */
 };
@@ -109,7 +110,8 @@ AW_API AW_MUST_CHECK AW_SUSPENDS int aw_pg_query(struct aw_pg_pool *pool, const 
                                                  struct aw_pg_results **ret_results,
                                                  struct aw_error *reterr);
 
-/* --- results: one for each statement, counted from 0 --------------------------------------------- */
+/* --- results: one for each statement, counted from 0
+ * --------------------------------------------- */
 AW_API void aw_pg_results_free(struct aw_pg_results *results);
 AW_API uint32_t aw_pg_result_count(const struct aw_pg_results *results);
 /* The command tag, such as "INSERT 0 1". */
@@ -126,17 +128,20 @@ AW_API size_t aw_pg_row_count(const struct aw_pg_results *results, uint32_t stat
 AW_API struct aw_pg_value aw_pg_value_at(const struct aw_pg_results *results, uint32_t statement,
                                          size_t row, uint32_t column);
 
-/* --- statements ------------------------------------------------------------------------------------ */
+/* --- statements
+ * ------------------------------------------------------------------------------------ */
 #define AW_PG_WORD_SIZE 24
 
-/* The first keyword in capitals ("SELECT", "" if there is none), comments and empty statements skipped. */
+/* The first keyword in capitals ("SELECT", "" if there is none), comments and empty statements
+ * skipped. */
 AW_API void aw_pg_first_word(const char *sql, size_t size, char ret_word[AW_PG_WORD_SIZE]);
 
-/* Why a statement may not run on a shared connection and what to do instead, or NULL when it may. */
+/* Why a statement may not run on a shared connection and what to do instead, or NULL when it may.
+ */
 AW_API const char *aw_pg_refusal(const char *sql, size_t size);
 
-/* Whether it reads or changes rows and nothing else (SELECT, INSERT, WITH ...): such a statement cannot
- * commit by itself, so it needs no explicit transaction and is replayable. */
+/* Whether it reads or changes rows and nothing else (SELECT, INSERT, WITH ...): such a statement
+ * cannot commit by itself, so it needs no explicit transaction and is replayable. */
 AW_API bool aw_pg_is_plain(const char *sql, size_t size);
 
 #endif
