@@ -1,0 +1,150 @@
+/* command.c - the table of commands and finding one in it; see command.h. */
+#include "server/command.h"
+
+#include "protocol/value.h"
+#include "protocol/word.h"
+
+#include <ctype.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define NAME_SIZE_MAX_SHOWN 64
+#define COMMAND_NAME_MAX 16
+#define KNOWN_MAX 64
+
+#define LACKS(name) {name, 1, -1, 0, 0, NULL, "not in this version"}
+
+const struct command command_table[] = {
+    LACKS("ACK"),
+    {"AUTH", 2, 3, 0, 0, command_auth, "Refused: access is by socket"},
+    {"AWAIT", 2, 4, ALLOW_SUBMIT | ALLOW_OBSERVE, COMMAND_WAITS, command_await,
+     "Waits for a job and gives its result"},
+    LACKS("BACKUP"),
+    {"CANCEL", 2, -1, ALLOW_SUBMIT | ALLOW_ADMIN, COMMAND_WAITS, command_cancel,
+     "Cancels jobs and says how many"},
+    {"CLIENT", 2, -1, 0, 0, command_client, "Names, lists and disconnects clients"},
+    {"COMMAND", 1, -1, 0, 0, command_command, "Lists the commands"},
+    {"CONFIG", 2, -1, 0, 0, command_config, "Gives the settings that Redis clients ask for"},
+    LACKS("CRON"),
+    LACKS("DELETE"),
+    LACKS("DISCARD"),
+    {"ECHO", 2, 2, 0, 0, command_echo, "Gives its argument back"},
+    LACKS("EXEC"),
+    LACKS("EXTEND"),
+    {"GATHER", 2, -1, ALLOW_SUBMIT | ALLOW_OBSERVE, COMMAND_WAITS, command_gather,
+     "Waits for several jobs and gives all results"},
+    {"HELLO", 1, -1, 0, 0, command_hello, "Chooses the protocol's version"},
+    {"INFO", 1, 2, 0, COMMAND_WAITS, command_info, "Tells about the daemon"},
+    {"JOB", 2, 2, ALLOW_SUBMIT | ALLOW_OBSERVE, COMMAND_WAITS, command_job,
+     "Gives every field of a job"},
+    {"JOBS", 1, -1, ALLOW_OBSERVE | ALLOW_ADMIN, COMMAND_WAITS, command_jobs, "Lists jobs"},
+    LACKS("METRICS"),
+    LACKS("MULTI"),
+    LACKS("NACK"),
+    {"PING", 1, 2, 0, 0, command_ping, "Answers PONG"},
+    LACKS("PROGRESS"),
+    LACKS("PROMOTE"),
+    LACKS("PSUBSCRIBE"),
+    LACKS("QUEUE"),
+    LACKS("QUEUES"),
+    {"QUIT", 1, -1, 0, 0, command_quit, "Closes the connection"},
+    {"RACE", 2, -1, ALLOW_SUBMIT | ALLOW_OBSERVE, COMMAND_WAITS, command_race,
+     "Waits for the first of several jobs to finish"},
+    LACKS("RELOAD"),
+    LACKS("RESERVE"),
+    {"RESET", 1, 1, 0, 0, command_reset, "Makes the connection as if new"},
+    LACKS("RETRY"),
+    {"RUN", 2, -1, ALLOW_SUBMIT, COMMAND_WAITS | COMMAND_OUTLIVES, command_run,
+     "Runs something at once, not stored"},
+    {"SELECT", 2, 2, 0, 0, command_select, "Accepts database 0"},
+    LACKS("SHUTDOWN"),
+    {"SUBMIT", 2, -1, ALLOW_SUBMIT, 0, command_submit, "Stores a job and gives its id"},
+    LACKS("SUBSCRIBE"),
+    LACKS("TARGET"),
+    LACKS("TARGETS"),
+};
+const size_t command_count = sizeof command_table / sizeof command_table[0];
+
+_Static_assert(sizeof command_table / sizeof command_table[0] < KNOWN_MAX, "room for all names");
+
+static int compare(const void *name, const void *command)
+{
+    return strcmp(name, ((const struct command *)command)->name);
+}
+
+const struct command *command_lookup(const struct argument *name)
+{
+    char capitals[COMMAND_NAME_MAX];
+    if (name->size >= sizeof capitals)
+        return NULL;
+    for (uint32_t i = 0; i < name->size; i++)
+        capitals[i] = (char)toupper((unsigned char)name->data[i]);
+    capitals[name->size] = '\0';
+    if (memchr(capitals, '\0', name->size))
+        return NULL;
+    return bsearch(capitals, command_table, command_count, sizeof command_table[0], compare);
+}
+
+int argument_shown_size(const struct argument *argument)
+{
+    uint32_t size = argument->size < NAME_SIZE_MAX_SHOWN ? argument->size : NAME_SIZE_MAX_SHOWN;
+    return (int)size;
+}
+
+void command_rights_text(unsigned rights, char text[40])
+{
+    snprintf(text, 40, "%s%s%s%s", rights & ALLOW_SUBMIT ? " submit" : "",
+             rights & ALLOW_WORK ? " work" : "", rights & ALLOW_OBSERVE ? " observe" : "",
+             rights & ALLOW_ADMIN ? " admin" : "");
+    if (text[0])
+        memmove(text, text + 1, strlen(text));
+    else
+        snprintf(text, 40, "nothing");
+}
+
+static void refuse_unknown(const struct argument *name, struct buffer *reply)
+{
+    const char *known[KNOWN_MAX];
+    size_t count = 0;
+    for (size_t i = 0; i < command_count; i++)
+        if (command_table[i].execute)
+            known[count++] = command_table[i].name;
+    known[count] = NULL;
+    const char *nearest = word_nearest(name->data, name->size, known);
+    if (nearest)
+        value_error(reply, "ERR", "unknown command '%.*s'; did you mean %s?",
+                    argument_shown_size(name), name->data, nearest);
+    else
+        value_error(reply, "ERR", "unknown command '%.*s'", argument_shown_size(name), name->data);
+}
+
+const struct command *command_find(const struct argument *arguments, uint32_t count,
+                                   unsigned allowed, struct buffer *reply)
+{
+    const struct command *command = command_lookup(&arguments[0]);
+    if (!command) {
+        refuse_unknown(&arguments[0], reply);
+        return NULL;
+    }
+    if (!command->execute) {
+        value_error(reply, "ERR", "%s is not supported by this version of awaitd", command->name);
+        return NULL;
+    }
+    if (count < (uint32_t)command->words_min ||
+        (command->words_max >= 0 && count > (uint32_t)command->words_max)) {
+        char name[COMMAND_NAME_MAX] = "";
+        for (size_t i = 0; command->name[i] && i + 1 < sizeof name; i++)
+            name[i] = (char)tolower((unsigned char)command->name[i]);
+        value_error(reply, "ERR", "wrong number of arguments for '%s' command", name);
+        return NULL;
+    }
+    if (command->rights && !(command->rights & allowed)) {
+        char text[40];
+        command_rights_text(allowed, text);
+        value_error(reply, "NOPERM", "this socket does not allow %s (allowed: %s)", command->name,
+                    text);
+        return NULL;
+    }
+    return command;
+}
