@@ -8,10 +8,13 @@
 #include <await/file.h>
 #include <await/group.h>
 #include <await/offload.h>
+#include <await/pg.h>
+#include <await/redis.h>
 #include <await/resolve.h>
 #include <await/scope.h>
 #include <await/signal.h>
 #include <await/socket.h>
+#include <await/sqlite.h>
 #include <await/sync.h>
 #include <await/task.h>
 
