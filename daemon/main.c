@@ -1,8 +1,8 @@
 /* main.c - awaitd: options, start, signals, stop.
  *
- * Start: configuration, queue (recovery), targets, sockets; only then READY. Stop (SIGTERM, SIGINT): no
- * new jobs, what runs may finish until stop_timeout, then clients and queue are closed. A second signal
- * ends the waiting. */
+ * Start: configuration, queue (recovery), targets, sockets; only then READY. Stop (SIGTERM,
+ * SIGINT): no new jobs, what runs may finish until stop_timeout, then clients and queue are closed.
+ * A second signal ends the waiting. */
 #include "admin/log.h"
 #include "admin/notify.h"
 #include "config/config.h"
@@ -91,7 +91,8 @@ static int wait_for_second_signal(void *argument)
     return wait_for_stop(argument);
 }
 
-/* Whichever comes first: all that runs has finished, the time is up, or the operator has had enough. */
+/* Whichever comes first: all that runs has finished, the time is up, or the operator has had
+ * enough. */
 static void drain_or_signal(struct process *process)
 {
     struct aw_task *tasks[2];
@@ -209,10 +210,10 @@ static int parse_options(int count, char **arguments, struct options *options)
             puts("awaitd " AWAITD_VERSION);
             return EXIT_SUCCESS;
         case 'h':
-            fputs(help, stdout);
+            fputs(help, stdout); /* lint: direct - before there is a loop */
             return EXIT_SUCCESS;
         default:
-            fputs("awaitd: see awaitd --help\n", stderr);
+            fprintf(stderr, "awaitd: see awaitd --help\n");
             return 64; /* EX_USAGE */
         }
     }

@@ -47,7 +47,8 @@ static bool goes_to_journal(void)
     the_log.journal_known = true;
     const char *stream = getenv("JOURNAL_STREAM");
     struct stat status;
-    if (!stream || fstat(STDERR_FILENO, &status) < 0) /* lint: direct - of a socket, does not wait */
+    if (!stream ||
+        fstat(STDERR_FILENO, &status) < 0) /* lint: direct - of a socket, does not wait */
         return false;
     char own[64];
     snprintf(own, sizeof own, "%llu:%llu", (unsigned long long)status.st_dev,
@@ -116,8 +117,10 @@ static void add_report_of_dropped(void)
         return;
     uint64_t dropped = the_log.dropped;
     the_log.dropped = 0;
-    log_line(LOG_LEVEL_WARNING, "log: %llu lines were dropped, because whoever reads the log did not "
-             "keep up", (unsigned long long)dropped);
+    log_line(LOG_LEVEL_WARNING,
+             "log: %llu lines were dropped, because whoever reads the log did not "
+             "keep up",
+             (unsigned long long)dropped);
 }
 
 /* The task: writes until nothing is pending. */

@@ -1,8 +1,9 @@
 /* log.h - the daemon's log: lines on the standard error output, for the journal or a terminal.
  *
- * States: direct (before log_start, after log_stop, and when dying): a line is written at once, which
- * can block. Started: a line goes into a buffer of 64 KiB that a task writes out, so that no reader of
- * the log can hold up the loop; what does not fit is dropped, counted, and the count is reported.
+ * States: direct (before log_start, after log_stop, and when dying): a line is written at once,
+ * which can block. Started: a line goes into a buffer of 64 KiB that a task writes out, so that no
+ * reader of the log can hold up the loop; what does not fit is dropped, counted, and the count is
+ * reported.
  *
  * Under systemd a line begins with its level for the journal (<3>); elsewhere with the time, UTC.
  * Secrets never go into a line: callers log names and reasons, not arguments of jobs. */

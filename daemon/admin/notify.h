@@ -11,9 +11,9 @@ void notify_ready(void);
 
 void notify_stopping(void);
 
-/* Feeds the watchdog, as a task of the group, while the loop turns and the queue's store answers: a stuck
- * disk or loop stops the feeding, and the service manager restarts the daemon. Does nothing when no
- * watchdog is asked for. */
+/* Feeds the watchdog, as a task of the group, while the loop turns and the queue's store answers: a
+ * stuck disk or loop stops the feeding, and the service manager restarts the daemon. Does nothing
+ * when no watchdog is asked for. */
 AW_MUST_CHECK int notify_start_watchdog(struct aw_group *group, struct broker *broker);
 
 #endif

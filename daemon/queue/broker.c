@@ -1,4 +1,5 @@
-/* broker.c - the life of the queue: open, recover, start the targets; drain and close. See broker.h. */
+/* broker.c - the life of the queue: open, recover, start the targets; drain and close. See
+ * broker.h. */
 #include "queue/broker.h"
 
 #include "admin/log.h"
@@ -88,7 +89,8 @@ static void complete_empty_lanes(struct broker *broker)
 static void check_disk(struct broker *broker)
 {
     uint64_t bytes;
-    /* a file system that cannot say is no reason to refuse: the store itself meets a full disk well */
+    /* a file system that cannot say is no reason to refuse: the store itself meets a full disk well
+     */
     if (aw_disk_free(broker->configuration->state, &bytes) < 0)
         bytes = UINT64_MAX;
     broker->disk_free_bytes = bytes;

@@ -1,10 +1,10 @@
 /* broker.h - the queue as the protocol's commands see it: submit, watch, cancel, look, run.
  *
- * The broker owns every job from the moment it is accepted. What a call promises is true when it comes
- * back (or calls back): "submitted" means fsynced, "finished" means that the outcome is.
+ * The broker owns every job from the moment it is accepted. What a call promises is true when it
+ * comes back (or calls back): "submitted" means fsynced, "finished" means that the outcome is.
  *
- * All calls are for the loop's thread. Those that suspend belong in a task of the command's own; they
- * return -ECANCELED / -ETIME when that task is interrupted, and nothing is half done then. */
+ * All calls are for the loop's thread. Those that suspend belong in a task of the command's own;
+ * they return -ECANCELED / -ETIME when that task is interrupted, and nothing is half done then. */
 #ifndef QUEUE_BROKER_H
 #define QUEUE_BROKER_H
 
@@ -19,30 +19,31 @@
 
 struct broker;
 
-/* --- life ---------------------------------------------------------------------------------------- */
+/* --- life ------------------------------------------------------------------------------ */
 
-/* Opens and recovers the queue in configuration->daemon.state and starts the targets. *ret_broker is for
- * broker_close. Negative errno with one line in *reterr: the daemon must not start. */
+/* Opens and recovers the queue in configuration->daemon.state and starts the targets. *ret_broker
+ * is for broker_close. Negative errno with one line in *reterr: the daemon must not start. */
 AW_MUST_CHECK AW_SUSPENDS int broker_open(const struct config *configuration,
                                           struct broker **ret_broker, struct aw_error *reterr);
 
-/* Refuses new jobs, starts none, lets what runs finish until the deadline, then cancels it (those jobs stay
- * queued and lose no attempt). What has finished is committed and told to who waits. */
+/* Refuses new jobs, starts none, lets what runs finish until the deadline, then cancels it (those
+ * jobs stay queued and lose no attempt). What has finished is committed and told to who waits. */
 AW_SUSPENDS void broker_drain(struct broker *broker, uint64_t deadline_ns);
 
-/* Drains without waiting if that has not been done, commits what is left, checkpoints and closes. Nobody may
- * be inside any other call. */
+/* Drains without waiting if that has not been done, commits what is left, checkpoints and closes.
+ * Nobody may be inside any other call. */
 AW_SUSPENDS void broker_close(struct broker *broker);
 
-/* --- submitting ---------------------------------------------------------------------------------- */
+/* --- submitting ------------------------------------------------------------------------ */
 
 /* Called once when the job is durable (error NULL), or when it was not stored (error->code is the
  * reply's word, such as "FULL"). Not in a task: must not suspend. */
 typedef void (*broker_submitted)(void *context, uint64_t id, const struct aw_error *error);
 
-/* Accepts a job and hands it to the next group commit. The options and arguments are copied. 0: `done`
- * will be called, never before this returns. Negative errno: refused, `done` is not called; reterr->code
- * is the error's first word ("ERR", "NOTARGET", "FULL", "UNAVAILABLE") and reterr->message the rest. */
+/* Accepts a job and hands it to the next group commit. The options and arguments are copied. 0:
+ * `done` will be called, never before this returns. Negative errno: refused, `done` is not called;
+ * reterr->code is the error's first word ("ERR", "NOTARGET", "FULL", "UNAVAILABLE") and
+ * reterr->message the rest. */
 AW_MUST_CHECK int broker_submit(struct broker *broker, const struct submit_options *options,
                                 struct argument target, const struct argument *arguments,
                                 uint32_t count, broker_submitted done, void *context,
@@ -54,7 +55,7 @@ bool broker_is_congested(const struct broker *broker);
 /* Waits until it is not. */
 AW_MUST_CHECK AW_SUSPENDS int broker_wait_uncongested(struct broker *broker);
 
-/* --- waiting for the end of jobs ------------------------------------------------------------------ */
+/* --- waiting for the end of jobs ------------------------------------------------------- */
 
 /* One job somebody waits for. Lives in the waiter's memory until broker_unwatch. */
 struct watch {
@@ -70,18 +71,18 @@ struct watch {
     struct watch **slot;
 };
 
-/* Begins to watch `count` jobs; those that have finished already are filled in at once (and their events
- * set). Returns 0, or negative errno with nothing watched. */
+/* Begins to watch `count` jobs; those that have finished already are filled in at once (and their
+ * events set). Returns 0, or negative errno with nothing watched. */
 AW_MUST_CHECK AW_SUSPENDS int broker_watch(struct broker *broker, struct watch *watches,
                                            size_t count);
 
 /* Ends it and frees the results. */
 void broker_unwatch(struct broker *broker, struct watch *watches, size_t count);
 
-/* --- looking and steering ------------------------------------------------------------------------- */
+/* --- looking and steering -------------------------------------------------------------- */
 
-/* Cancels jobs that have not finished; running ones are stopped on the server too. Returns how many were
- * cancelled. */
+/* Cancels jobs that have not finished; running ones are stopped on the server too. Returns how many
+ * were cancelled. */
 AW_MUST_CHECK AW_SUSPENDS int broker_cancel(struct broker *broker, const uint64_t *ids,
                                             size_t count);
 
@@ -98,14 +99,14 @@ struct job_filter {
     uint64_t cursor;        /* 0: from the start; ids above it are looked at */
 };
 
-/* Appends [cursor, [job map ...]]; cursor "0" at the end. Looks at a bounded number of jobs a call, so a
- * page may hold fewer than `limit` (even none) before the end. */
+/* Appends [cursor, [job map ...]]; cursor "0" at the end. Looks at a bounded number of jobs a call,
+ * so a page may hold fewer than `limit` (even none) before the end. */
 AW_MUST_CHECK AW_SUSPENDS int broker_list(struct broker *broker, const struct job_filter *filter,
                                           struct buffer *out);
 
-/* Runs it now, without the queue. The outcome's kinds are those of targets/target.h. -ENOENT: no such
- * target; -EINVAL: wrong arguments (reterr says why); else 0 and *ret_outcome is filled. The caller's scopes
- * bound it. */
+/* Runs it now, without the queue. The outcome's kinds are those of targets/target.h. -ENOENT: no
+ * such target; -EINVAL: wrong arguments (reterr says why); else 0 and *ret_outcome is filled. The
+ * caller's scopes bound it. */
 AW_MUST_CHECK AW_SUSPENDS int broker_run(struct broker *broker, enum result_format format,
                                          struct argument target, const struct argument *arguments,
                                          uint32_t count, struct outcome *ret_outcome,
@@ -115,7 +116,8 @@ AW_MUST_CHECK AW_SUSPENDS int broker_run(struct broker *broker, enum result_form
  * interrupted. For the watchdog. */
 AW_MUST_CHECK AW_SUSPENDS int broker_probe(struct broker *broker);
 
-/* Appends the broker's sections of INFO ("# Jobs", "# Queues", "# Targets", "# Store") as key:value lines. `section` NULL: all. */
+/* Appends the broker's sections of INFO ("# Jobs", "# Queues", "# Targets", "# Store") as key:value
+ * lines. `section` NULL: all. */
 void broker_info(const struct broker *broker, const char *section, struct buffer *out);
 
 #endif

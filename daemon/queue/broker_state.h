@@ -1,7 +1,7 @@
 /* broker_state.h - the broker's insides, shared by the files of this folder only.
  *
- * Who owns what: the registry owns queues and lanes, for as long as the broker lives; the job table owns
- * the jobs in memory; the committer's task is the only one that touches the store. */
+ * Who owns what: the registry owns queues and lanes, for as long as the broker lives; the job table
+ * owns the jobs in memory; the committer's task is the only one that touches the store. */
 #ifndef QUEUE_BROKER_STATE_H
 #define QUEUE_BROKER_STATE_H
 
@@ -84,7 +84,7 @@ struct broker {
     bool stopping;
 };
 
-/* --- registry.c: queues, lanes, targets ------------------------------------------------------------- */
+/* --- registry.c: queues, lanes, targets ------------------------------------------------ */
 struct lane_slot *lane_slot_of(struct lane *lane);
 struct target_lanes *registry_target(struct broker *broker, const char *name, size_t name_size);
 /* The lane of that queue for that target, made if need be. NULL: no memory or LANES_MAX reached. */
@@ -95,13 +95,14 @@ struct lane *registry_stored_lane(void *broker, const char *queue, const char *t
                                   uint32_t id);
 void registry_free(struct broker *broker);
 
-/* --- submit.c: finds the target and checks the arguments ------------------------------------------------ */
+/* --- submit.c: finds the target and checks the arguments ------------------------------- */
 AW_MUST_CHECK int broker_check(struct broker *broker, struct argument name,
                                const struct argument *arguments, uint32_t count,
                                struct target_lanes **ret_target, struct aw_error *reterr);
 
-/* --- window.c: what of the backlog is in memory -------------------------------------------------------- */
-/* A ready job that is stored now: into its window, or back to being only on disk (then it is freed). */
+/* --- window.c: what of the backlog is in memory ---------------------------------------- */
+/* A ready job that is stored now: into its window, or back to being only on disk (then it is
+ * freed). */
 void window_admit(struct broker *broker, struct job *job);
 /* The same for a job that comes back from an execution that did not count. */
 void window_return(struct broker *broker, struct job *job);
@@ -112,7 +113,7 @@ void window_refill(struct broker *broker, struct lane *lane);
 /* Refills whatever wants it: at the start, and now and then in case memory had run out. */
 void window_tick(struct broker *broker);
 
-/* --- dispatch.c: which job runs next ------------------------------------------------------------------- */
+/* --- dispatch.c: which job runs next --------------------------------------------------- */
 void dispatch(struct target_lanes *target);
 void dispatch_all(struct broker *broker);
 
@@ -129,18 +130,18 @@ struct execution_record {
     bool timed_out;
 };
 
-/* --- settle.c: from outcome to the job's next state ------------------------------------------------------ */
+/* --- settle.c: from outcome to the job's next state ------------------------------------ */
 void settle(struct execution_record *record);
 /* Cancels a job that waits in memory (it has been taken out of its window). */
 int settle_cancelled(struct broker *broker, struct job *job);
 /* Forgets a job that memory no longer needs. */
 void forget_job(struct broker *broker, struct job *job);
 
-/* --- watches.c ------------------------------------------------------------------------------------------- */
+/* --- watches.c ------------------------------------------------------------------------- */
 void watches_finish(struct broker *broker, uint64_t id, enum job_state state,
                     const struct buffer *result, const char *code, const char *message);
 
-/* --- clockwork.c: scheduled jobs become ready, finished ones are deleted ------------------------------------ */
+/* --- clockwork.c: scheduled jobs become ready, finished ones are deleted --------------- */
 AW_SUSPENDS int clockwork_main(void *broker);
 void clockwork_note_due(struct broker *broker, uint64_t due_ms);
 void clockwork_note_purge(struct broker *broker, uint64_t purge_ms);

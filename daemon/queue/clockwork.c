@@ -1,7 +1,8 @@
 /* clockwork.c - what happens by time: scheduled jobs become ready, finished ones are deleted.
  *
- * Times are on the wall clock, which can step; so while something is scheduled the task looks again at least
- * every RECHECK_MS. Nothing is held in memory for a scheduled job but the time of the nearest one. */
+ * Times are on the wall clock, which can step; so while something is scheduled the task looks again
+ * at least every RECHECK_MS. Nothing is held in memory for a scheduled job but the time of the
+ * nearest one. */
 #include "queue/broker_state.h"
 
 #include "admin/log.h"

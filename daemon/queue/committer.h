@@ -1,13 +1,13 @@
 /* committer.h - group commit: the one task that touches the store.
  *
- * Changes gather in a list while a batch is on the disk; the next batch takes all that have gathered (at
- * most BATCH_CHANGES) as one transaction and one sync. Nothing waits for a timer: an idle committer
- * takes a single change at once. After each batch come the callbacks, in order, then the reads that were
- * asked for, so that a read sees every change made before it.
+ * Changes gather in a list while a batch is on the disk; the next batch takes all that have
+ * gathered (at most BATCH_CHANGES) as one transaction and one sync. Nothing waits for a timer: an
+ * idle committer takes a single change at once. After each batch come the callbacks, in order, then
+ * the reads that were asked for, so that a read sees every change made before it.
  *
- * A full disk refuses new jobs (-ENOSPC to their callbacks) and keeps the other changes until there is
- * room: limits refuse submissions, never outcomes. Any other failure of the store ends the process: what
- * is on the disk is then unknown, and only a new start can find out. */
+ * A full disk refuses new jobs (-ENOSPC to their callbacks) and keeps the other changes until there
+ * is room: limits refuse submissions, never outcomes. Any other failure of the store ends the
+ * process: what is on the disk is then unknown, and only a new start can find out. */
 #ifndef QUEUE_COMMITTER_H
 #define QUEUE_COMMITTER_H
 
@@ -19,8 +19,8 @@
 #define CONGESTED_CHANGES 32768u
 #define CONGESTED_BYTES (64u * 1024 * 1024)
 
-/* A look into the store. `perform` runs in the committer's task and may not fail silently: it keeps its
- * result where its owner finds it. */
+/* A look into the store. `perform` runs in the committer's task and may not fail silently: it keeps
+ * its result where its owner finds it. */
 struct store_read {
     struct store_read *next;
     void (*perform)(struct store_read *read, struct store *store);
@@ -56,8 +56,8 @@ void committer_add(struct committer *committer, struct store_change *change);
 /* Hands a read over and goes on. */
 void committer_add_read(struct committer *committer, struct store_read *read);
 
-/* Hands a read over and waits until it has been performed, whatever happens to the caller (its memory is
- * in use). */
+/* Hands a read over and waits until it has been performed, whatever happens to the caller (its
+ * memory is in use). */
 AW_SUSPENDS void committer_read(struct committer *committer, struct store_read *read);
 
 bool committer_is_congested(const struct committer *committer);

@@ -1,8 +1,8 @@
 /* dispatch.c - which job runs next, and its execution.
  *
- * A target takes jobs while it is up and has room; its lanes are served in turn, one job each, so that no
- * queue starves another. Within a lane the order is priority, then age. A queue's concurrency counts over
- * all targets. */
+ * A target takes jobs while it is up and has room; its lanes are served in turn, one job each, so
+ * that no queue starves another. Within a lane the order is priority, then age. A queue's
+ * concurrency counts over all targets. */
 #include "queue/broker_state.h"
 
 #include "admin/log.h"

@@ -13,8 +13,8 @@
  *
  * The numbers are stored: never change one.
  *
- * A struct job belongs to the broker's job table from the moment it is made or loaded; it is freed when
- * memory no longer needs it (it finished, or went back to being only on disk). */
+ * A struct job belongs to the broker's job table from the moment it is made or loaded; it is freed
+ * when memory no longer needs it (it finished, or went back to being only on disk). */
 #ifndef QUEUE_JOB_H
 #define QUEUE_JOB_H
 

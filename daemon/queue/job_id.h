@@ -2,9 +2,10 @@
  *
  *   42 bits milliseconds since 2020-01-01   |   10 bits node   |   11 bits sequence
  *
- * (until the year 2159; 2,048 ids a millisecond, after which the generator borrows from the next one.)
- * An id is never given twice, also when the clock steps back or the daemon restarts: time never runs
- * backwards inside the generator, and the store keeps a ceiling above every id given so far. */
+ * (until the year 2159; 2,048 ids a millisecond, after which the generator borrows from the next
+ * one.) An id is never given twice, also when the clock steps back or the daemon restarts: time
+ * never runs backwards inside the generator, and the store keeps a ceiling above every id given so
+ * far. */
 #ifndef QUEUE_JOB_ID_H
 #define QUEUE_JOB_ID_H
 

@@ -1,5 +1,5 @@
-/* lane.c - see lane.h. The window is a sorted array with room at its front: most jobs come in at the
- * end and leave at the beginning, both without moving the others. */
+/* lane.c - see lane.h. The window is a sorted array with room at its front: most jobs come in at
+ * the end and leave at the beginning, both without moving the others. */
 #include "queue/lane.h"
 
 #include <stdlib.h>

@@ -3,11 +3,11 @@
  * A lane holds what waits in order: by priority, then by id. Only its first part, the window, is in
  * memory; the rest is only on disk. The rule that keeps the two apart:
  *
- *     every ready job at or before the cursor is in memory (in the window, running, or being settled);
- *     those behind it are only on disk.
+ *     every ready job at or before the cursor is in memory (in the window, running, or being
+ * settled); those behind it are only on disk.
  *
- * `complete` is the cursor at the very end: nothing ready is only on disk. One lane a (queue, target),
- * so that a target that is down cannot fill the window of those that are up. */
+ * `complete` is the cursor at the very end: nothing ready is only on disk. One lane a (queue,
+ * target), so that a target that is down cannot fill the window of those that are up. */
 #ifndef QUEUE_LANE_H
 #define QUEUE_LANE_H
 

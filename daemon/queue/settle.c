@@ -109,7 +109,8 @@ static void settled(struct store_change *change, int result)
         dispatch(target);
 }
 
-/* How long a finished job stays: done and cancelled ones as submitted, dead ones long enough to be seen. */
+/* How long a finished job stays: done and cancelled ones as submitted, dead ones long enough to be
+ * seen. */
 static uint64_t purge_time(const struct job *job, enum job_state state, uint64_t now_ms)
 {
     uint64_t keep_ms = job->keep_ms;

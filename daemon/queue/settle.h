@@ -31,8 +31,8 @@ struct decision {
 struct decision settle_decide(const struct job *job, enum outcome_kind outcome, bool timed_out,
                               uint32_t random);
 
-/* Exponential: minimum * 2^(attempts - 1), at most the maximum, jittered by a quarter either way and kept
- * inside [minimum, maximum]. `attempts` counts from 1. */
+/* Exponential: minimum * 2^(attempts - 1), at most the maximum, jittered by a quarter either way
+ * and kept inside [minimum, maximum]. `attempts` counts from 1. */
 uint64_t settle_backoff_ms(uint64_t minimum_ms, uint64_t maximum_ms, uint32_t attempts,
                            uint32_t random);
 

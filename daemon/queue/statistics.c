@@ -1,5 +1,5 @@
-/* statistics.c - the broker's sections of INFO. Counts come from the lanes, which the store keeps exact;
- * nothing is counted by looking at jobs. */
+/* statistics.c - the broker's sections of INFO. Counts come from the lanes, which the store keeps
+ * exact; nothing is counted by looking at jobs. */
 #include "queue/broker_state.h"
 
 #include <inttypes.h>

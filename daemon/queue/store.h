@@ -1,13 +1,13 @@
 /* store.h - where jobs are kept: batches of changes in, windows of ready jobs out.
  *
  * The interface is narrow on purpose, so that a shared engine can stand in for the local file
- * (DESIGN, section 7). Every call suspends while the disk works; only the committer's task makes them,
- * one at a time.
+ * (DESIGN, section 7). Every call suspends while the disk works; only the committer's task makes
+ * them, one at a time.
  *
  * A batch is all or nothing, and durable when store_commit says 0. Its other results:
  *   -ENOSPC   known: nothing of the batch is stored, the disk is full;
- *   others    unknown: what is stored can only be learnt by opening the store again. The daemon must
- *             answer nobody and stop. */
+ *   others    unknown: what is stored can only be learnt by opening the store again. The daemon
+ * must answer nobody and stop. */
 #ifndef QUEUE_STORE_H
 #define QUEUE_STORE_H
 
@@ -21,7 +21,8 @@ struct store;
 
 enum store_change_kind {
     CHANGE_INSERT, /* a new job, scheduled or ready */
-    CHANGE_FINISH, /* ready -> done, dead or uncertain: `state`, result and error; or ready -> cancelled */
+    CHANGE_FINISH, /* ready -> done, dead or uncertain: `state`, result and error; or ready ->
+                      cancelled */
     CHANGE_RETRY,  /* ready -> scheduled again, with its attempts and its error */
     CHANGE_CANCEL, /* scheduled or ready -> cancelled; for a job that is only on disk */
     CHANGE_WAKE,   /* scheduled jobs whose time has come -> ready, at most `limit` */
@@ -56,15 +57,17 @@ struct store_change {
 typedef struct lane *(*store_lane_finder)(void *context, const char *queue, const char *target,
                                           uint32_t id);
 
-/* Opens and recovers the store in the folder. Calls `lane_found` for each stored lane, with its counts to
- * be filled by the caller into the lane returned. Another daemon on the folder: -EBUSY. */
+/* Opens and recovers the store in the folder. Calls `lane_found` for each stored lane, with its
+ * counts to be filled by the caller into the lane returned. Another daemon on the folder: -EBUSY.
+ */
 AW_MUST_CHECK AW_SUSPENDS int store_open(struct store **ret_store, const char *folder,
                                          store_lane_finder lane_found,
                                          struct lane *(*lane_by_id)(void *context, uint32_t id),
                                          void *context, struct aw_error *reterr);
 AW_SUSPENDS void store_close(struct store *store);
 
-/* Every id in the store is at or below this one; it only grows. store_begin raises it as time goes on. */
+/* Every id in the store is at or below this one; it only grows. store_begin raises it as time goes
+ * on. */
 uint64_t store_id_ceiling(const struct store *store);
 
 /* One batch: begin, apply each change, then commit or roll back. `wall_ms` is the present. */
@@ -75,8 +78,8 @@ AW_MUST_CHECK AW_SUSPENDS int store_apply(struct store *store, struct store_chan
 AW_MUST_CHECK AW_SUSPENDS int store_commit(struct store *store, struct aw_error *reterr);
 AW_MUST_CHECK AW_SUSPENDS int store_roll_back(struct store *store, struct aw_error *reterr);
 
-/* Reads a lane's ready jobs behind the key, in order, at most `limit` and about `bytes_max`. They come as a
- * list linked by `next`; *ret_end says that the lane has no more. */
+/* Reads a lane's ready jobs behind the key, in order, at most `limit` and about `bytes_max`. They
+ * come as a list linked by `next`; *ret_end says that the lane has no more. */
 AW_MUST_CHECK AW_SUSPENDS int store_read_ready(struct store *store, struct lane *lane,
                                                struct lane_key after, uint32_t limit,
                                                uint64_t bytes_max, struct job **ret_jobs,

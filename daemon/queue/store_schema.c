@@ -1,8 +1,8 @@
 /* store_schema.c - the tables of queue.db and every statement the store uses.
  *
- * `at_ms` means by state: scheduled, when it is due; finished, when it may be deleted. The partial indexes hold only
- * the rows that are looked for, so a job costs one index entry at a time. Counts per lane are kept in the
- * same transactions, so nothing is ever counted by scanning. */
+ * `at_ms` means by state: scheduled, when it is due; finished, when it may be deleted. The partial
+ * indexes hold only the rows that are looked for, so a job costs one index entry at a time. Counts
+ * per lane are kept in the same transactions, so nothing is ever counted by scanning. */
 #include "queue/store_schema.h"
 
 #include "queue/store_sqlite.h"
@@ -61,9 +61,10 @@ const char *const store_statement_texts[STATEMENTS] = {
     [STATEMENT_INSERT] = "INSERT INTO job (" JOB_COLUMNS ") VALUES (?1, ?2, ?3, ?4, ?5, 0, ?6, 0, "
                          "NULL, NULL, ?7, ?8, ?9, ?10, ?11, NULL, NULL, NULL, ?12)",
     /* state and attempts are checked: a late answer never overwrites a newer one */
-    [STATEMENT_FINISH] = "UPDATE job SET state = ?3, at_ms = ?4, attempts = ?5, interruptions = ?6, "
-                         "started_ms = ?7, finished_ms = ?8, error_code = ?9, error_message = ?10, "
-                         "result = ?11 WHERE id = ?1 AND state = 2 AND attempts = ?2",
+    [STATEMENT_FINISH] =
+        "UPDATE job SET state = ?3, at_ms = ?4, attempts = ?5, interruptions = ?6, "
+        "started_ms = ?7, finished_ms = ?8, error_code = ?9, error_message = ?10, "
+        "result = ?11 WHERE id = ?1 AND state = 2 AND attempts = ?2",
     [STATEMENT_DELETE] = "DELETE FROM job WHERE id = ?1 AND state = 2 AND attempts = ?2",
     [STATEMENT_RETRY] = "UPDATE job SET state = 0, at_ms = ?3, attempts = ?4, interruptions = ?5, "
                         "started_ms = ?6, error_code = ?7, error_message = ?8 "

@@ -1,9 +1,9 @@
 /* store_sqlite.c - opens, recovers and closes queue.db; see store.h for the promises.
  *
  * Recovery, at every start and before anything is accepted: the WAL is moved into the database and
- * emptied, so that frames which were only in the page cache when a sync failed are written and synced
- * again (tech: a failed fsync is an unknown outcome). A small file is checked whole; a large one would
- * take minutes, and SQLite reports damage when it meets it. */
+ * emptied, so that frames which were only in the page cache when a sync failed are written and
+ * synced again (tech: a failed fsync is an unknown outcome). A small file is checked whole; a large
+ * one would take minutes, and SQLite reports damage when it meets it. */
 #include "queue/store_sqlite.h"
 
 #include "queue/store_schema.h"

@@ -6,7 +6,8 @@
 #include <errno.h>
 #include <string.h>
 
-/* The ceiling of ids is raised this far ahead of the clock, and again when less than half is left. */
+/* The ceiling of ids is raised this far ahead of the clock, and again when less than half is left.
+ */
 #define CEILING_AHEAD_MS 20000u
 
 static void bind_number(sqlite3_stmt *statement, int index, uint64_t number)

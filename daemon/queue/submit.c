@@ -1,4 +1,5 @@
-/* submit.c - accepting a job: checks, the struct job, and the group commit that makes it durable. */
+/* submit.c - accepting a job: checks, the struct job, and the group commit that makes it durable.
+ */
 #include "queue/broker_state.h"
 
 #include <errno.h>

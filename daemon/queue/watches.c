@@ -1,5 +1,6 @@
-/* watches.c - those who wait for the end of a job: AWAIT, GATHER, RACE. A hash table of watches by job id;
- * a watch is registered first and the store is asked afterwards, so that no end can fall in between. */
+/* watches.c - those who wait for the end of a job: AWAIT, GATHER, RACE. A hash table of watches by
+ * job id; a watch is registered first and the store is asked afterwards, so that no end can fall in
+ * between. */
 #include "queue/broker_state.h"
 
 #include <errno.h>

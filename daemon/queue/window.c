@@ -1,7 +1,7 @@
 /* window.c - moves jobs between the disk and the windows in memory, inside the configured limit.
  *
- * Each lane may hold LANE_WINDOW_MAX jobs, all lanes together memory_max bytes; a lane over its share gives
- * its last jobs back to the disk. It always keeps one, so that nothing starves. */
+ * Each lane may hold LANE_WINDOW_MAX jobs, all lanes together memory_max bytes; a lane over its
+ * share gives its last jobs back to the disk. It always keeps one, so that nothing starves. */
 #include "queue/broker_state.h"
 
 #include "admin/log.h"

@@ -1,4 +1,5 @@
-/* command.h - the commands of the protocol as a table: name, how many words, what right, who runs it.
+/* command.h - the commands of the protocol as a table: name, how many words, what right, who runs
+ * it.
  *
  * Rights are the ones a [socket] section allows. A command that needs none answers everybody, since
  * ordinary Redis clients send such commands by themselves. */
@@ -16,8 +17,9 @@ enum command_flag {
     COMMAND_OUTLIVES = 2 /* at shutdown it may go on until the deadline; other waits end at once */
 };
 
-/* Executes the command: arguments[0] is its name. Appends one RESP3 value to `reply`, or nothing when it
- * has reserved a reply slot (output.h) and answers later. Only COMMAND_WAITS may suspend. */
+/* Executes the command: arguments[0] is its name. Appends one RESP3 value to `reply`, or nothing
+ * when it has reserved a reply slot (output.h) and answers later. Only COMMAND_WAITS may suspend.
+ */
 typedef void (*command_function)(struct connection *connection, struct argument *arguments,
                                  uint32_t count, struct buffer *reply);
 

@@ -180,6 +180,8 @@ void command_client(struct connection *connection, struct argument *arguments, u
             subcommands[i].execute(connection, arguments, count, reply);
         return;
     }
-    value_error(reply, "ERR", "unknown subcommand '%.*s' of CLIENT; known: GETNAME ID INFO KILL LIST "
-                "SETINFO SETNAME", argument_shown_size(&arguments[1]), arguments[1].data);
+    value_error(reply, "ERR",
+                "unknown subcommand '%.*s' of CLIENT; known: GETNAME ID INFO KILL LIST "
+                "SETINFO SETNAME",
+                argument_shown_size(&arguments[1]), arguments[1].data);
 }

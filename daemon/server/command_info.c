@@ -1,5 +1,5 @@
-/* command_info.c - INFO: the daemon's state as "# Section" and key:value lines, as Redis does it, since
- * clients look into it (ioredis waits for loading:0). */
+/* command_info.c - INFO: the daemon's state as "# Section" and key:value lines, as Redis does it,
+ * since clients look into it (ioredis waits for loading:0). */
 #include "server/command.h"
 
 #include "protocol/value.h"
@@ -20,12 +20,13 @@ typedef unsigned long long number;
 static void write_server(const struct server *server, struct buffer *text)
 {
     uint64_t uptime_s = (aw_now_ns() - server->started_ns) / AW_NS_PER_S;
-    buffer_printf(text,
-                  "# Server\r\nawaitd_version:%s\r\nredis_version:7.0.0\r\nredis_mode:standalone\r\n"
-                  "process_id:%d\r\nuptime_in_seconds:%llu\r\nuptime_in_days:%llu\r\n"
-                  "server_time_usec:%llu\r\n",
-                  AWAITD_VERSION, (int)getpid(), (number)uptime_s, (number)(uptime_s / 86400),
-                  (number)(aw_wall_ms() * 1000));
+    buffer_printf(
+        text,
+        "# Server\r\nawaitd_version:%s\r\nredis_version:7.0.0\r\nredis_mode:standalone\r\n"
+        "process_id:%d\r\nuptime_in_seconds:%llu\r\nuptime_in_days:%llu\r\n"
+        "server_time_usec:%llu\r\n",
+        AWAITD_VERSION, (int)getpid(), (number)uptime_s, (number)(uptime_s / 86400),
+        (number)(aw_wall_ms() * 1000));
 }
 
 static void write_clients(const struct server *server, struct buffer *text)
@@ -56,7 +57,8 @@ static uint64_t resident_bytes(void)
 static void write_memory(const struct server *server, struct buffer *text)
 {
     uint64_t bytes = resident_bytes();
-    buffer_printf(text, "# Memory\r\nused_memory:%llu\r\nused_memory_rss:%llu\r\nmaxmemory:%llu\r\n",
+    buffer_printf(text,
+                  "# Memory\r\nused_memory:%llu\r\nused_memory_rss:%llu\r\nmaxmemory:%llu\r\n",
                   (number)bytes, (number)bytes, (number)server->configuration->memory_max);
 }
 

@@ -56,7 +56,7 @@ void command_cancel(struct connection *connection, struct argument *arguments, u
         answer_failure(result, reply);
 }
 
-/* --- JOBS ----------------------------------------------------------------------------------------- */
+/* --- JOBS ------------------------------------------------------------------------------ */
 
 static bool parse_state(const struct argument *word, struct job_filter *filter,
                         struct buffer *reply)

@@ -42,7 +42,8 @@ void command_auth(struct connection *connection, struct argument *arguments, uin
     (void)connection;
     (void)arguments;
     (void)count;
-    value_error(reply, "ERR", "AUTH called without any password configured: no password is set; who "
+    value_error(reply, "ERR",
+                "AUTH called without any password configured: no password is set; who "
                 "may connect is decided by the socket's mode and owner");
 }
 
@@ -76,7 +77,7 @@ void command_select(struct connection *connection, struct argument *arguments, u
         value_error(reply, "ERR", "DB index is out of range");
 }
 
-/* --- HELLO ---------------------------------------------------------------------------------------- */
+/* --- HELLO ----------------------------------------------------------------------------- */
 
 static void describe_server(const struct connection *connection, struct buffer *reply)
 {
@@ -97,7 +98,8 @@ static void describe_server(const struct connection *connection, struct buffer *
     value_array(reply, 0);
 }
 
-/* HELLO [version [AUTH user password] [SETNAME name]]; nothing changes unless all of it is right. */
+/* HELLO [version [AUTH user password] [SETNAME name]]; nothing changes unless all of it is right.
+ */
 void command_hello(struct connection *connection, struct argument *arguments, uint32_t count,
                    struct buffer *reply)
 {
@@ -135,7 +137,7 @@ void command_hello(struct connection *connection, struct argument *arguments, ui
     describe_server(connection, reply);
 }
 
-/* --- CONFIG --------------------------------------------------------------------------------------- */
+/* --- CONFIG ---------------------------------------------------------------------------- */
 
 void command_config(struct connection *connection, struct argument *arguments, uint32_t count,
                     struct buffer *reply)
@@ -175,13 +177,13 @@ void command_config(struct connection *connection, struct argument *arguments, u
     }
 }
 
-/* --- COMMAND -------------------------------------------------------------------------------------- */
+/* --- COMMAND --------------------------------------------------------------------------- */
 
 static void write_name(const struct command *command, struct buffer *reply)
 {
     char name[32];
     size_t size = 0;
-    for (; command->name[size] && size < sizeof name; size++)
+    for (; size < sizeof name && command->name[size]; size++)
         name[size] = (char)tolower((unsigned char)command->name[size]);
     value_bulk(reply, name, size);
 }
@@ -283,7 +285,8 @@ void command_command(struct connection *connection, struct argument *arguments, 
     } else if (is(&arguments[1], "DOCS")) {
         answer_documentation(arguments + 2, count - 2, reply);
     } else {
-        value_error(reply, "ERR", "unknown subcommand '%.*s' of COMMAND; known: COUNT DOCS INFO LIST",
+        value_error(reply, "ERR",
+                    "unknown subcommand '%.*s' of COMMAND; known: COUNT DOCS INFO LIST",
                     argument_shown_size(&arguments[1]), arguments[1].data);
     }
 }

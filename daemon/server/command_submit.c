@@ -78,7 +78,7 @@ void command_submit(struct connection *connection, struct argument *arguments, u
                 error.message[0] ? error.message : aw_error_text(result));
 }
 
-/* --- RUN ------------------------------------------------------------------------------------------ */
+/* --- RUN ------------------------------------------------------------------------------- */
 
 static void answer_outcome(const struct submit_options *options, const struct outcome *outcome,
                            bool timed_out, struct buffer *reply)

@@ -1,7 +1,8 @@
 /* command_wait.c - AWAIT, GATHER and RACE: waiting for jobs to finish.
  *
- * The jobs' watches share one event. A handler that is cancelled while it waits (the client has hung
- * up, or awaitd stops) still writes a reply; whether anybody gets it is the connection's to know. */
+ * The jobs' watches share one event. A handler that is cancelled while it waits (the client has
+ * hung up, or awaitd stops) still writes a reply; whether anybody gets it is the connection's to
+ * know. */
 #include "server/command.h"
 
 #include "protocol/value.h"
@@ -95,7 +96,8 @@ static void answer(const struct waiting *waiting, const struct watch *watch, int
         if (watch->result.size > 0)
             buffer_append(reply, watch->result.data, watch->result.size);
         else
-            value_simple(reply, "OK"); /* KEEP 0 or the time is over: finished well is all we know */
+            value_simple(reply,
+                         "OK"); /* KEEP 0 or the time is over: finished well is all we know */
     } else if (watch->state == JOB_CANCELLED) {
         value_error(reply, "CANCELLED", "job %llu was cancelled", id);
     } else if (watch->code[0]) {

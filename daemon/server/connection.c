@@ -15,7 +15,7 @@
 #define HANGUP_CHECK_MS 250
 #define CLOSE_MS 30000               /* for the last replies of a connection that we close */
 
-/* --- flags from outside the reader --------------------------------------------------------------- */
+/* --- flags from outside the reader ----------------------------------------------------- */
 
 void connection_notify(struct connection *connection)
 {
@@ -44,7 +44,7 @@ void connection_stop(struct connection *connection)
     connection_close_soon(connection);
 }
 
-/* --- receiving ----------------------------------------------------------------------------------- */
+/* --- receiving ------------------------------------------------------------------------- */
 
 static void attend(struct connection *connection, struct aw_scope *scope)
 {
@@ -68,7 +68,8 @@ static void store(struct connection *connection, const void *data, size_t size)
     connection->gone = true;
 }
 
-/* Executes out of the scratch that all readers share: nothing in between suspends. Stores what is left. */
+/* Executes out of the scratch that all readers share: nothing in between suspends. Stores what is
+ * left. */
 static void execute_received(struct connection *connection, struct buffer *scratch)
 {
     size_t used;
@@ -130,8 +131,8 @@ static int execute_input(struct connection *connection)
     return 0;
 }
 
-/* Waits until the client has hung up, or for attention. A client that has only ended its own side makes
- * every poll of the ring return at once (POLLRDHUP): then we look again from time to time. */
+/* Waits until the client has hung up, or for attention. A client that has only ended its own side
+ * makes every poll of the ring return at once (POLLRDHUP): then we look again from time to time. */
 static int watch_for_hangup(struct connection *connection)
 {
     struct aw_scope scope;
@@ -165,7 +166,7 @@ static void read_requests(struct connection *connection)
         connection->gone = true;
 }
 
-/* --- life ---------------------------------------------------------------------------------------- */
+/* --- life ------------------------------------------------------------------------------ */
 
 static void wait_for_output(struct connection *connection)
 {

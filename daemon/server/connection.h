@@ -1,13 +1,13 @@
 /* connection.h - one client.
  *
- * Its reader task receives, parses and executes. A command that waits (AWAIT, RUN ...) runs in a handler
- * task, and the connection is `blocked`: the reader then only stores what arrives (up to a limit), so
- * that it notices at once when the client hangs up, and the handler goes on with the stored input when its
- * command is done. There is at most one handler.
+ * Its reader task receives, parses and executes. A command that waits (AWAIT, RUN ...) runs in a
+ * handler task, and the connection is `blocked`: the reader then only stores what arrives (up to a
+ * limit), so that it notices at once when the client hangs up, and the handler goes on with the
+ * stored input when its command is done. There is at most one handler.
  *
- * The end: `end_of_input` (the client sends no more: what it sent is executed and answered), `closing`
- * (read no more, send what is owed, close) or `gone` (nobody reads: drop everything). The reader
- * owns the connection; it waits for handler and writer before it frees it. */
+ * The end: `end_of_input` (the client sends no more: what it sent is executed and answered),
+ * `closing` (read no more, send what is owed, close) or `gone` (nobody reads: drop everything). The
+ * reader owns the connection; it waits for handler and writer before it frees it. */
 #ifndef SERVER_CONNECTION_H
 #define SERVER_CONNECTION_H
 
@@ -65,8 +65,8 @@ struct connection {
     struct aw_scope *attention; /* of the reader while it waits for the client; NULL otherwise */
 };
 
-/* Starts to serve the descriptor, which it owns from then on. Negative errno: closing it is still the
- * caller's. */
+/* Starts to serve the descriptor, which it owns from then on. Negative errno: closing it is still
+ * the caller's. */
 AW_MUST_CHECK int connection_start(struct server *server, int fd, const char *socket_name,
                                    unsigned allowed);
 

@@ -14,8 +14,8 @@ struct job_ids {
     uint64_t timeout_ms;
 };
 
-/* Parses "id ... [TIMEOUT ms]", the words after the command's name. False: the error is in `reply` and
- * there is nothing to free. */
+/* Parses "id ... [TIMEOUT ms]", the words after the command's name. False: the error is in `reply`
+ * and there is nothing to free. */
 bool job_ids_parse(const struct argument *arguments, uint32_t count, bool may_have_timeout,
                    struct job_ids *ret_ids, struct buffer *reply);
 

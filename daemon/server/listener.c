@@ -16,7 +16,7 @@
 #define REFUSAL_MS 1000
 #define HANDED_OVER_MAX 64
 
-/* --- systemd -------------------------------------------------------------------------------------- */
+/* --- systemd --------------------------------------------------------------------------- */
 
 void handed_over_read(struct handed_over *handed_over)
 {
@@ -65,7 +65,8 @@ static int take_handed_over(struct handed_over *handed_over, const struct config
             continue;
         handed_over->used |= UINT64_C(1) << i;
         int fd = handed_over->first + i;
-        /* A non-blocking listener would make the ring's accept return at once instead of waiting. */
+        /* A non-blocking listener would make the ring's accept return at once instead of waiting.
+         */
         int flags = fcntl(fd, F_GETFL);                /* lint: direct - of no waiting kind */
         if (flags >= 0 && flags & O_NONBLOCK &&
             fcntl(fd, F_SETFL, flags & ~O_NONBLOCK) < 0) /* lint: direct - of no waiting kind */
@@ -75,7 +76,7 @@ static int take_handed_over(struct handed_over *handed_over, const struct config
     return -ENOENT;
 }
 
-/* --- life ---------------------------------------------------------------------------------------- */
+/* --- life ------------------------------------------------------------------------------ */
 
 int listener_open(struct listener *listener, struct server *server,
                   const struct config_socket *settings, struct handed_over *handed_over,
@@ -116,7 +117,7 @@ void listener_close(struct listener *listener)
     aw_close(listener->fd);
 }
 
-/* --- accepting ------------------------------------------------------------------------------------ */
+/* --- accepting ------------------------------------------------------------------------- */
 
 static void complain(struct listener *listener, const char *reason)
 {
@@ -128,7 +129,8 @@ static void complain(struct listener *listener, const char *reason)
              listener->settings->path, reason);
 }
 
-/* The text always fits the empty send buffer of a new socket; the deadline is for what cannot happen. */
+/* The text always fits the empty send buffer of a new socket; the deadline is for what cannot
+ * happen. */
 static void refuse(struct listener *listener, int fd, const char *text, const char *reason)
 {
     listener->server->statistics.connections_rejected++;

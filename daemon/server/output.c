@@ -11,7 +11,7 @@
 
 #define OUT_CAPACITY_FIRST 1024
 
-/* --- slots -------------------------------------------------------------------------------------- */
+/* --- slots ----------------------------------------------------------------------------- */
 
 static struct reply *take_reply(struct server *server)
 {
@@ -46,7 +46,7 @@ void output_free_replies(struct server *server)
     server->free_reply_count = 0;
 }
 
-/* --- sending ------------------------------------------------------------------------------------ */
+/* --- sending --------------------------------------------------------------------------- */
 
 /* The writer task. The reader frees the connection only after `writing` is false again. */
 static int write_out(void *argument)
@@ -117,7 +117,7 @@ static void move_ready(struct connection *connection)
     start_writing(connection);
 }
 
-/* --- adding replies ----------------------------------------------------------------------------- */
+/* --- adding replies -------------------------------------------------------------------- */
 
 struct reply *output_take(struct connection *connection)
 {

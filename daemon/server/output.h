@@ -1,10 +1,10 @@
 /* output.h - a connection's replies, in the order of its requests.
  *
  * `out` holds the replies that may leave; behind it stands a queue of slots for replies that come
- * later (SUBMIT's, which waits for the disk) and for finished ones behind those. A slot is filled once;
- * when the first one is ready it moves to `out`, and so on. A writer task exists only while `out` holds
- * something; it takes the whole buffer and sends it, so that all replies of a turn of the loop, or of a
- * group commit, leave in one send. */
+ * later (SUBMIT's, which waits for the disk) and for finished ones behind those. A slot is filled
+ * once; when the first one is ready it moves to `out`, and so on. A writer task exists only while
+ * `out` holds something; it takes the whole buffer and sends it, so that all replies of a turn of
+ * the loop, or of a group commit, leave in one send. */
 #ifndef SERVER_OUTPUT_H
 #define SERVER_OUTPUT_H
 
@@ -34,8 +34,8 @@ void output_reply(struct connection *connection, const struct buffer *value);
 struct reply *output_take(struct connection *connection);
 void output_put(struct connection *connection, struct reply *reply);
 void output_give_back(struct connection *connection, struct reply *reply);
-/* Fills a reply that was put, once: with an id, or with "-code message". Works also when the connection
- * has ended meanwhile. The reply is not the caller's any more. */
+/* Fills a reply that was put, once: with an id, or with "-code message". Works also when the
+ * connection has ended meanwhile. The reply is not the caller's any more. */
 void output_fill_id(struct reply *reply, uint64_t id);
 void output_fill_error(struct reply *reply, const char *code, const char *message);
 

@@ -53,8 +53,8 @@ static void run_waiting(struct connection *connection, const struct command *com
 static enum request_progress execute(struct connection *connection, bool in_handler, char *data,
                                      size_t size, size_t *ret_used);
 
-/* Adds what the reader has stored to `work`. The reader goes on storing into an empty buffer, so the
- * arguments of a command that suspends do not move. */
+/* Adds what the reader has stored to `work`. The reader goes on storing into an empty buffer, so
+ * the arguments of a command that suspends do not move. */
 static void take_input(struct connection *connection, struct buffer *work)
 {
     if (work->size == 0) {

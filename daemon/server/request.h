@@ -1,7 +1,7 @@
 /* request.h - from received bytes to executed commands.
  *
- * Two tasks of a connection may execute, never both at once: the reader, which must not suspend in a
- * command, and the handler, which may. The reader hands over at the first command that waits. */
+ * Two tasks of a connection may execute, never both at once: the reader, which must not suspend in
+ * a command, and the handler, which may. The reader hands over at the first command that waits. */
 #ifndef SERVER_REQUEST_H
 #define SERVER_REQUEST_H
 

@@ -1,8 +1,8 @@
 /* server.h - the sockets clients connect to, and everybody who is connected.
  *
- * Life: server_open listens and accepts; server_close stops accepting, ends what waits, lets replies
- * out until a deadline and closes all. The broker must be open from before the one until after the
- * other. */
+ * Life: server_open listens and accepts; server_close stops accepting, ends what waits, lets
+ * replies out until a deadline and closes all. The broker must be open from before the one until
+ * after the other. */
 #ifndef SERVER_SERVER_H
 #define SERVER_SERVER_H
 
@@ -53,8 +53,8 @@ struct server {
 AW_MUST_CHECK AW_SUSPENDS int server_open(const struct config *configuration, struct broker *broker,
                                           struct server **ret_server, struct aw_error *reterr);
 
-/* Stops accepting and reading, ends waiting commands with -UNAVAILABLE, gives RUN and the replies of
- * what was submitted until the deadline, closes all connections, removes the socket files (not
+/* Stops accepting and reading, ends waiting commands with -UNAVAILABLE, gives RUN and the replies
+ * of what was submitted until the deadline, closes all connections, removes the socket files (not
  * systemd's) and frees the server. */
 AW_SUSPENDS void server_close(struct server *server, uint64_t deadline_ns);
 

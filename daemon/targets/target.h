@@ -1,12 +1,12 @@
 /* target.h - where jobs run: one PostgreSQL, Redis or SQLite database of the configuration.
  *
- * The scheduler gives a target an execution and gets back an outcome; it never looks inside. A target
- * says by itself when it is down and when it is up again; while it is down the scheduler holds its jobs
- * (no attempt is spent), except that `execute` may still be called for RUN and must then answer
- * OUTCOME_UNAVAILABLE at once or within the execution's deadline.
+ * The scheduler gives a target an execution and gets back an outcome; it never looks inside. A
+ * target says by itself when it is down and when it is up again; while it is down the scheduler
+ * holds its jobs (no attempt is spent), except that `execute` may still be called for RUN and must
+ * then answer OUTCOME_UNAVAILABLE at once or within the execution's deadline.
  *
- * One table of functions a type (target_postgres.c, target_redis.c, target_sqlite.c); the object behind
- * `state` is the type's own. */
+ * One table of functions a type (target_postgres.c, target_redis.c, target_sqlite.c); the object
+ * behind `state` is the type's own. */
 #ifndef TARGETS_TARGET_H
 #define TARGETS_TARGET_H
 
@@ -26,17 +26,20 @@ struct execution {
 /* How an execution ended. The scheduler turns it into the job's next state; only OUTCOME_RETRY and
  * OUTCOME_DEAD (and a TIMEOUT) count as an attempt. */
 enum outcome_kind {
-    OUTCOME_DONE,        /* `result` holds the value */
-    OUTCOME_RETRY,       /* the job failed in a way that may pass: serialization failure, lock timeout */
-    OUTCOME_DEAD,        /* the job itself is wrong: syntax, constraint, wrong type */
-    OUTCOME_UNAVAILABLE, /* never reached the engine, or the engine is down or not accepting: no attempt */
-    OUTCOME_INTERRUPTED, /* the connection was lost while it ran: whether it took effect is unknown */
-    OUTCOME_STOPPED,     /* the task was cancelled or its deadline passed, and the engine was told to stop */
+    OUTCOME_DONE,  /* `result` holds the value */
+    OUTCOME_RETRY, /* the job failed in a way that may pass: serialization failure, lock timeout */
+    OUTCOME_DEAD,  /* the job itself is wrong: syntax, constraint, wrong type */
+    OUTCOME_UNAVAILABLE, /* never reached the engine, or the engine is down or not accepting: no
+                            attempt */
+    OUTCOME_INTERRUPTED, /* the connection was lost while it ran: whether it took effect is unknown
+                          */
+    OUTCOME_STOPPED, /* the task was cancelled or its deadline passed, and the engine was told to
+                        stop */
 };
 
 struct outcome {
     enum outcome_kind kind;
-    char code[AW_ERROR_CODE_SIZE];       /* SQLSTATE, SQLITE_..., Redis' word, or ours in capitals */
+    char code[AW_ERROR_CODE_SIZE]; /* SQLSTATE, SQLITE_..., Redis' word, or ours in capitals */
     char message[AW_ERROR_MESSAGE_SIZE]; /* one line */
     struct buffer result;                /* RESP3 value (protocol/value.h); the receiver frees it */
 };
@@ -51,11 +54,12 @@ struct target_type {
     int (*check)(struct target *target, const struct argument *arguments, uint32_t count,
                  struct aw_error *reterr);
 
-    /* Starts pools and background tasks inside target->group and returns without waiting for the engine:
-     * an absent one is normal. Negative errno only for what can never work. */
+    /* Starts pools and background tasks inside target->group and returns without waiting for the
+     * engine: an absent one is normal. Negative errno only for what can never work. */
     AW_SUSPENDS int (*start)(struct target *target, struct aw_error *reterr);
 
-    /* Runs one execution in the calling task, under its deadline and cancellation. Always fills *ret_outcome. */
+    /* Runs one execution in the calling task, under its deadline and cancellation. Always fills
+     * *ret_outcome. */
     AW_SUSPENDS void (*execute)(struct target *target, const struct execution *execution,
                                 struct outcome *ret_outcome);
 
@@ -69,8 +73,8 @@ struct target_settings {
     const char *uri;       /* postgres, redis */
     const char *path;      /* sqlite; absolute by now */
     uint32_t connections;  /* the most this target may open; default 8 */
-    uint32_t pipeline;     /* the most executions in flight on one connection; default 16 (postgres),
-                              1,024 (redis), 1 (sqlite) */
+    uint32_t pipeline; /* the most executions in flight on one connection; default 16 (postgres),
+                          1,024 (redis), 1 (sqlite) */
     uint32_t connect_timeout_ms; /* default 5,000 */
     const char *password;  /* from a file or credential, NULL if none; never logged */
 };
@@ -93,9 +97,9 @@ struct target {
 /* The most executions the scheduler hands over at once: connections * pipeline. */
 uint32_t target_capacity(const struct target *target);
 
-/* The engine answers, or does not (with why). Calls `changed` when that is news. A target begins up;
- * one that finds its engine gone sets itself down, keeps trying to connect with backoff and jitter on its
- * own, and sets itself up once a connection works. */
+/* The engine answers, or does not (with why). Calls `changed` when that is news. A target begins
+ * up; one that finds its engine gone sets itself down, keeps trying to connect with backoff and
+ * jitter on its own, and sets itself up once a connection works. */
 void target_set_up(struct target *target);
 void target_set_down(struct target *target, const char *reason);
 

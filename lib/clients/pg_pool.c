@@ -129,8 +129,7 @@ bool aw_pg_pool_is_up(const struct aw_pg_pool *pool)
     return pool->up;
 }
 
-/* --- creation
- * ------------------------------------------------------------------------------------ */
+/* --- creation -------------------------------------------------------------------------- */
 
 static uint32_t or_default(uint32_t value, uint32_t standard)
 {

@@ -141,8 +141,7 @@ void pg_result_set_tag(struct aw_pg_results *results, uint32_t statement, PGresu
     snprintf(results->results[statement].tag, PG_TAG_SIZE, "%s", PQcmdStatus(source));
 }
 
-/* --- reading
- * ------------------------------------------------------------------------------------- */
+/* --- reading --------------------------------------------------------------------------- */
 
 uint32_t aw_pg_result_count(const struct aw_pg_results *results)
 {

@@ -2,8 +2,8 @@
  *
  * A task parks; whoever has what it waits for wakes it with a result. The first wake counts, later
  * ones do nothing until it parks again. An interrupted park (-ECANCELED, -ETIME) comes back without
- * anybody having called wake, so the sleeper must take itself off whatever list it stood on, and must
- * look whether what it waited for has come all the same: data outranks interruption.
+ * anybody having called wake, so the sleeper must take itself off whatever list it stood on, and
+ * must look whether what it waited for has come all the same: data outranks interruption.
  *
  * `where` names the wait for dumps: a string literal such as "socket receive". */
 #ifndef CORE_PARK_H
@@ -22,10 +22,12 @@ AW_MUST_CHECK AW_SUSPENDS int park_until(const char *where, uint64_t deadline_ns
 /* Only wake ends it: no cancellation, no deadline. For waits whose end is certain. */
 AW_SUSPENDS int park_shielded(const char *where);
 
-/* Lets the loop turn once, whatever the scopes say: for retrying what the kernel was too busy for. */
+/* Lets the loop turn once, whatever the scopes say: for retrying what the kernel was too busy for.
+ */
 AW_SUSPENDS void yield_shielded(void);
 
-/* Makes a parked task ready; its park returns `result`. Does nothing to a task that is not parked. */
+/* Makes a parked task ready; its park returns `result`. Does nothing to a task that is not parked.
+ */
 void wake(struct aw_task *task, int result);
 
 /* One task in a list of waiting ones; lives on the waiting task's stack. */

@@ -1,5 +1,6 @@
 /* sanitize.h - tells ASan, TSan and Valgrind of stacks and of every switch between them; without it
- * ASan reports false overflows and Valgrind takes a switch for a giant frame. Empty in plain builds. */
+ * ASan reports false overflows and Valgrind takes a switch for a giant frame. Empty in plain
+ * builds. */
 #ifndef CORE_SANITIZE_H
 #define CORE_SANITIZE_H
 

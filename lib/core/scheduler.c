@@ -11,15 +11,16 @@
 #define STACK_SIZE_DEFAULT (256u * 1024)
 #define STACK_SIZE_MIN (16u * 1024)
 #define TASKS_MAX_DEFAULT (4u * 1024 * 1024)
-/* Resumes before the loop looks at I/O and timers again: two tasks that wake each other for ever must
- * not starve the rest. */
+/* Resumes before the loop looks at I/O and timers again: two tasks that wake each other for ever
+ * must not starve the rest. */
 #define TURN_BUDGET 512u
 
 static _Thread_local struct scheduler *here;
 
 _Noreturn void core_bug(const char *file, int line, const char *condition)
 {
-    fprintf(stderr, "libawait: %s:%d: broken invariant: %s\n", file, line, condition);
+    /* the process ends here, and this is the only trace of why */
+    fprintf(stderr, "libawait: %s:%d: %s\n", file, line, condition); /* lint: direct - a bug */
     abort();
 }
 

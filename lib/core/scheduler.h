@@ -1,12 +1,13 @@
 /* scheduler.h - one a thread: which task runs next.
  *
- * States of a task: READY (in the ready list) -> RUNNING (the one) -> PARKED (waiting for a wake) ->
- * READY ... -> FINISHED (function returned, children settled). The loop itself (lib/ring/runtime.c)
- * runs on the thread's own stack, the root; tasks switch directly from one to the next and come back to
- * the root when none is ready or the turn's budget is spent.
+ * States of a task: READY (in the ready list) -> RUNNING (the one) -> PARKED (waiting for a wake)
+ * -> READY ... -> FINISHED (function returned, children settled). The loop itself
+ * (lib/ring/runtime.c) runs on the thread's own stack, the root; tasks switch directly from one to
+ * the next and come back to the root when none is ready or the turn's budget is spent.
  *
- * The scheduler owns every task's memory: it frees a task once it has finished and its handle has been
- * given up, and never on the stack that is being left (the zombie is reaped after the switch). */
+ * The scheduler owns every task's memory: it frees a task once it has finished and its handle has
+ * been given up, and never on the stack that is being left (the zombie is reaped after the switch).
+ */
 #ifndef CORE_SCHEDULER_H
 #define CORE_SCHEDULER_H
 
@@ -101,7 +102,8 @@ int task_interruption(const struct aw_task *task);
 /* The nearest deadline of the scopes that reach the task. */
 uint64_t task_deadline(const struct aw_task *task);
 
-/* The end of a task's life, in its group: takes it off the list and wakes who waits for the group. */
+/* The end of a task's life, in its group: takes it off the list and wakes who waits for the group.
+ */
 void group_child_settled(struct aw_task *task);
 void group_unlink(struct aw_task *task);
 void group_link(struct aw_group *group, struct aw_task *task);

@@ -1,6 +1,6 @@
-/* stack.c - see stack.h. Guards by MADV_GUARD_INSTALL (Linux 6.13: costs no mapping of its own), else
- * by mprotect, which splits the mapping; the kernel's limit on mappings (vm.max_map_count) then bounds
- * how many stacks there can be, and stack_take says -ENOMEM there. */
+/* stack.c - see stack.h. Guards by MADV_GUARD_INSTALL (Linux 6.13: costs no mapping of its own),
+ * else by mprotect, which splits the mapping; the kernel's limit on mappings (vm.max_map_count)
+ * then bounds how many stacks there can be, and stack_take says -ENOMEM there. */
 #include "core/stack.h"
 
 #include <errno.h>
@@ -14,7 +14,8 @@
 #endif
 
 #define SLAB_STACKS 16u
-/* A stack whose page this far below its top was touched gives its memory back when it is returned. */
+/* A stack whose page this far below its top was touched gives its memory back when it is returned.
+ */
 #define DEEP_BYTES (32u * 1024)
 
 struct stack_slab {

@@ -1,9 +1,9 @@
 /* stack.h - the pool of coroutine stacks.
  *
- * A stack is a stretch of virtual memory with a guard page at its bottom; only pages that were touched
- * cost memory. Stacks come from slabs (one mmap for many), are kept for reuse, last in first out, and
- * go back to the system when the pool is destroyed. Up to STACKS_WARM free ones keep their memory; the
- * others give theirs back at once, and so does one that was used deeply.
+ * A stack is a stretch of virtual memory with a guard page at its bottom; only pages that were
+ * touched cost memory. Stacks come from slabs (one mmap for many), are kept for reuse, last in
+ * first out, and go back to the system when the pool is destroyed. Up to STACKS_WARM free ones keep
+ * their memory; the others give theirs back at once, and so does one that was used deeply.
  *
  * A stack must not be returned by the code that stands on it. */
 #ifndef CORE_STACK_H

@@ -1,7 +1,7 @@
 /* switch.c - builds the first frame of a new context; see switch.h.
  *
- * Where there is no assembly for the machine, ucontext does it all: slower (it saves the signal mask
- * with a system call each time), but right everywhere. */
+ * Where there is no assembly for the machine, ucontext does it all: slower (it saves the signal
+ * mask with a system call each time), but right everywhere. */
 #include "core/switch.h"
 
 #include <stdint.h>

@@ -3,9 +3,9 @@
  * A context is a suspended stack: the callee-saved registers, the floating-point control words and
  * the return address lie on it, and `pointer` is its stack pointer. Signal masks are not switched.
  *
- * User shadow stacks are not supported: the switch returns on another stack. The kernel enables them
- * only for programs that ask (all objects marked SHSTK); switch_*.S is not marked, so the linker
- * leaves the mark off. */
+ * User shadow stacks are not supported: the switch returns on another stack. The kernel enables
+ * them only for programs that ask (all objects marked SHSTK); switch_*.S is not marked, so the
+ * linker leaves the mark off. */
 #ifndef CORE_SWITCH_H
 #define CORE_SWITCH_H
 

@@ -26,7 +26,8 @@ int aw_spawn(struct aw_task **ret_task, aw_function function, void *argument)
     return 0;
 }
 
-/* Gives up the handle; the memory of a task that is still on its stack is freed when it is reaped. */
+/* Gives up the handle; the memory of a task that is still on its stack is freed when it is reaped.
+ */
 static void release(struct aw_task *task)
 {
     task->handle_held = false;

@@ -129,17 +129,18 @@ int aw_connect_tcp(const char *host, uint16_t port, struct aw_error *reterr)
     int count = aw_resolve(host, port, addresses, AW_ADDRESSES_MAX, reterr);
     if (count < 0)
         return count;
-    int result = -ENOENT;
+    if (count == 0)
+        return aw_error_set(reterr, -ENOENT, "cannot connect to %s: it has no address", host);
+    int result;
     int tried = 0;
-    while (tried < count) {
+    const char *address;
+    do {
+        address = addresses[tried].text;
         result = connect_step(&addresses[tried], tried == count - 1);
         if (result >= 0)
             return result;
         tried++;
-        if (result == -ECANCELED || result == -ETIME)
-            break;
-    }
-    const char *address = addresses[tried - 1].text;
+    } while (tried < count && result != -ECANCELED && result != -ETIME);
     if (tried == 1 && strcmp(host, address) == 0)
         return aw_error_set(reterr, result, "cannot connect to %s port %u: %s%s", host,
                             (unsigned)port, aw_error_text(result), advice(result));

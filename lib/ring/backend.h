@@ -1,6 +1,6 @@
-/* backend.h - the seam. Everything above lib/ring reaches the world through these functions; the real
- * ones are in uring*.c and system.c, a simulator links its own instead (tests/sim). Nothing else in
- * libawait or the daemon may do I/O, read a clock or take randomness.
+/* backend.h - the seam. Everything above lib/ring reaches the world through these functions; the
+ * real ones are in uring*.c and system.c, a simulator links its own instead (tests/sim). Nothing
+ * else in libawait or the daemon may do I/O, read a clock or take randomness.
  *
  * One backend a thread, made by backend_open inside aw_run. */
 #ifndef RING_BACKEND_H
@@ -24,17 +24,17 @@ void backend_close(void);
 
 /* Queues the request under `tag`. With `link_next` the next queued one starts only after it
  * succeeded; backend_room must have promised room for the whole chain. Never drops: a full
- * submission queue is flushed to the kernel first. 0, or negative errno when the kernel refuses even
- * that (-EBUSY, -EAGAIN: try again after a turn). */
+ * submission queue is flushed to the kernel first. 0, or negative errno when the kernel refuses
+ * even that (-EBUSY, -EAGAIN: try again after a turn). */
 AW_MUST_CHECK int backend_queue(const struct ring_request *request, uint64_t tag, bool link_next);
 AW_MUST_CHECK int backend_room(unsigned count);
 
 /* Asks the kernel to cancel the operation of that tag. Its own completion is swallowed inside. */
 AW_MUST_CHECK int backend_cancel(uint64_t tag);
 
-/* Submits what is queued, delivers what has completed and, if `deadline_ns` lies ahead and nothing had
- * completed, waits for the first completion or that moment. deadline_ns 0: do not wait. Returns 0 or
- * negative errno (the ring itself is broken). */
+/* Submits what is queued, delivers what has completed and, if `deadline_ns` lies ahead and nothing
+ * had completed, waits for the first completion or that moment. deadline_ns 0: do not wait. Returns
+ * 0 or negative errno (the ring itself is broken). */
 AW_MUST_CHECK int backend_turn(uint64_t deadline_ns, backend_deliver deliver);
 
 /* The lent buffers of RING_RECEIVE_LOAN. */

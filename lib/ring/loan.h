@@ -1,5 +1,6 @@
-/* loan.h - receive buffers that belong to the ring and are lent out one at a time, so that thousands
- * of idle connections hold none. See aw_receive_loan in await/socket.h for the contract. */
+/* loan.h - receive buffers that belong to the ring and are lent out one at a time, so that
+ * thousands of idle connections hold none. See aw_receive_loan in await/socket.h for the contract.
+ */
 #ifndef RING_LOAN_H
 #define RING_LOAN_H
 

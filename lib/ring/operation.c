@@ -167,7 +167,8 @@ static const char *const kind_names[] = {
     [RING_POLL] = "poll",         [RING_SHUTDOWN] = "shutdown",
 };
 
-/* Queues one request; when the kernel is too busy to take it, lets the loop turn and tries again. */
+/* Queues one request; when the kernel is too busy to take it, lets the loop turn and tries again.
+ */
 static int queue_one(const struct ring_request *request, uint64_t tag)
 {
     for (;;) {

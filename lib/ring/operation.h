@@ -1,9 +1,9 @@
 /* operation.h - operations in flight, named by slot and generation, never by pointer.
  *
- * A slot is FREE, or in flight until its terminal completion has been seen. Only then may it be used
- * again, under the next generation, so that a late completion or cancel can never touch a newer
- * operation. The table grows in chunks up to the limit of aw_options.operations_max; above it tasks wait
- * their turn. */
+ * A slot is FREE, or in flight until its terminal completion has been seen. Only then may it be
+ * used again, under the next generation, so that a late completion or cancel can never touch a
+ * newer operation. The table grows in chunks up to the limit of aw_options.operations_max; above it
+ * tasks wait their turn. */
 #ifndef RING_OPERATION_H
 #define RING_OPERATION_H
 

@@ -1,7 +1,7 @@
 /* runtime.c - aw_run: one loop that runs the ready tasks, then turns the ring.
  *
- * A turn: tasks until none is ready (or the budget is spent); then one system call that both submits
- * and waits, until the nearest timer; completions are all taken before any task runs. */
+ * A turn: tasks until none is ready (or the budget is spent); then one system call that both
+ * submits and waits, until the nearest timer; completions are all taken before any task runs. */
 #include "ring/runtime.h"
 
 #include "core/scheduler.h"
@@ -50,8 +50,8 @@ const struct aw_options *runtime_options(void)
     return &current->options;
 }
 
-/* The outermost task: the program's first one is its child, so that all tasks have settled before the
- * hooks run. */
+/* The outermost task: the program's first one is its child, so that all tasks have settled before
+ * the hooks run. */
 static int root_task(void *argument)
 {
     struct runtime *runtime = argument;

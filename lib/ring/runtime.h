@@ -4,8 +4,9 @@
 
 #include <await/task.h>
 
-/* Calls function(argument) before aw_run returns: after every task the program started has finished, in
- * a task (it may suspend), last registered first. At most 16. 0, -ENOSPC, -EPERM outside aw_run. */
+/* Calls function(argument) before aw_run returns: after every task the program started has
+ * finished, in a task (it may suspend), last registered first. At most 16. 0, -ENOSPC, -EPERM
+ * outside aw_run. */
 AW_MUST_CHECK int runtime_at_exit(void (*function)(void *argument), void *argument);
 
 /* The options aw_run was given, defaults filled in. */

@@ -1,4 +1,5 @@
-/* time.c - await/clock.h on top of the seam: the same code over the real clock and a simulated one. */
+/* time.c - await/clock.h on top of the seam: the same code over the real clock and a simulated one.
+ */
 #include "ring/backend.h"
 
 #include <await/clock.h>

@@ -1,8 +1,9 @@
 /* uring.c - the real backend: io_uring. See backend.h.
  *
- * SINGLE_ISSUER | DEFER_TASKRUN: completions are processed only when this thread enters the kernel for
- * events, so nothing interrupts a running task. TASKRUN_FLAG tells without a system call that some wait
- * to be processed. No SQPOLL: it burns a core to save a call that a busy loop amortises anyway. */
+ * SINGLE_ISSUER | DEFER_TASKRUN: completions are processed only when this thread enters the kernel
+ * for events, so nothing interrupts a running task. TASKRUN_FLAG tells without a system call that
+ * some wait to be processed. No SQPOLL: it burns a core to save a call that a busy loop amortises
+ * anyway. */
 #include "ring/backend.h"
 
 #include "ring/loan.h"
@@ -204,7 +205,8 @@ static int wait_until(uint64_t deadline_ns)
     return io_uring_submit_and_wait_timeout(&uring.ring, &entry, 1, timeout, NULL);
 }
 
-/* Not errors of the ring: time is up, a signal came, or the kernel wants completions taken first. */
+/* Not errors of the ring: time is up, a signal came, or the kernel wants completions taken first.
+ */
 static bool is_passing(int result)
 {
     return result >= 0 || result == -ETIME || result == -EINTR || result == -EAGAIN ||

@@ -1,5 +1,5 @@
-/* uring_probe.c - see uring_probe.h. Causes are found by looking (sysctl files, the seccomp state of this
- * process, container marks), never by a table of kernel versions. */
+/* uring_probe.c - see uring_probe.h. Causes are found by looking (sysctl files, the seccomp state
+ * of this process, container marks), never by a table of kernel versions. */
 #include "ring/uring_probe.h"
 
 #include <errno.h>

@@ -1,4 +1,5 @@
-/* uring_request.c - see uring_request.h. Sizes above INT32_MAX are cut: a read or write may be short. */
+/* uring_request.c - see uring_request.h. Sizes above INT32_MAX are cut: a read or write may be
+ * short. */
 #include "ring/uring_request.h"
 
 #include "core/scheduler.h"

@@ -1,3 +1,4 @@
+/* process.c - it ended meanwhile */
 #include "support/process.h"
 
 #include <dirent.h>
@@ -39,7 +40,7 @@ static int is_thread(const char *name)
     char comm[32] = "";
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
-        return 0; /* it ended meanwhile */
+        return 0;
     ssize_t size = read(fd, comm, sizeof comm - 1);
     close(fd);
     return size > 0 && strncmp(comm, "iou-", 4) != 0;

@@ -1,4 +1,5 @@
-/* Files on the ring: results, errors, interruption, and that no descriptor is left behind. */
+/* test_file.c - files on the ring: results, errors, interruption, and that no descriptor is left
+ * behind. */
 #include "support/process.h"
 
 #include <await.h>

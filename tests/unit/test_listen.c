@@ -1,5 +1,5 @@
-/* Opening listeners and connecting to them: stale and busy paths, modes, exact errors,
- * interruption, and running out of descriptors at every step. */
+/* test_listen.c - opening listeners and connecting to them: stale and busy paths, modes, exact
+ * errors, interruption, and running out of descriptors at every step. */
 #include "support/process.h"
 
 #include <await.h>

@@ -1,4 +1,4 @@
-/* Receiving into buffers of the loop: lent one at a time, given back, never lost. */
+/* test_loan.c - receiving into buffers of the loop: lent one at a time, given back, never lost. */
 #include <await.h>
 
 #include <criterion/criterion.h>

@@ -1,5 +1,6 @@
-/* Blocking functions on the pool's threads: results, order, limits, interruption, and that nothing
- * is left when aw_run is over. Gates (semaphores) hold the threads, so no test depends on time. */
+/* test_offload.c - blocking functions on the pool's threads: results, order, limits, interruption,
+ * and that nothing is left when aw_run is over. Gates (semaphores) hold the threads, so no test
+ * depends on time. */
 #include "support/process.h"
 
 #include <await.h>

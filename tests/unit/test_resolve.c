@@ -1,5 +1,5 @@
-/* Names to addresses. getaddrinfo(3) is replaced here by one that answers what the test wants, when
- * the test wants it: real resolvers answer differently on every machine. */
+/* test_resolve.c - names to addresses. getaddrinfo(3) is replaced here by one that answers what the
+ * test wants, when the test wants it: real resolvers answer differently on every machine. */
 #include "support/process.h"
 
 #include <await.h>

@@ -1,4 +1,4 @@
-/* Signals as a descriptor on the ring. */
+/* test_signal.c - signals as a descriptor on the ring. */
 #include <await.h>
 
 #include <criterion/criterion.h>

@@ -1,4 +1,4 @@
-/* Connected sockets: bytes both ways, ends of streams, loans, interruption. */
+/* test_socket.c - connected sockets: bytes both ways, ends of streams, loans, interruption. */
 #include "support/process.h"
 
 #include <await.h>

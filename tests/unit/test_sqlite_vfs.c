@@ -1,5 +1,5 @@
-/* test_sqlite_vfs.c - SQLite on the awaited VFS: what is written is there, also for others and after a
- * crash; locks hold between connections, processes and VFSes; a full disk rolls back. */
+/* test_sqlite_vfs.c - SQLite on the awaited VFS: what is written is there, also for others and
+ * after a crash; locks hold between connections, processes and VFSes; a full disk rolls back. */
 #include "clients/sqlite_gather.h"
 #include "support/process.h"
 
@@ -113,7 +113,7 @@ static void expect_stock(const char *sql, const char *expected)
     cr_expect_str_eq(answer, expected, "%s gave %s", sql, answer);
 }
 
-/* --- the gather ---------------------------------------------------------------------------------- */
+/* --- the gather ------------------------------------------------------------------------ */
 
 Test(sqlite_vfs, gather_equals_a_plain_file)
 {
@@ -158,7 +158,7 @@ Test(sqlite_vfs, gather_equals_a_plain_file)
     gather_free(&gather);
 }
 
-/* --- round trips --------------------------------------------------------------------------------- */
+/* --- round trips ----------------------------------------------------------------------- */
 
 static int round_trip_body(void *argument)
 {
@@ -293,7 +293,7 @@ Test(sqlite_vfs, what_cannot_be_opened)
     cr_assert_eq(aw_run(refused_body, NULL), 0);
 }
 
-/* --- locks --------------------------------------------------------------------------------------- */
+/* --- locks ----------------------------------------------------------------------------- */
 
 static int exclusive_body(void *argument)
 {
@@ -403,7 +403,7 @@ Test(sqlite_vfs, foreign_process_holds_the_lock)
     cr_assert_eq(aw_run(foreign_lock_body, NULL), 0);
 }
 
-/* --- crashes ------------------------------------------------------------------------------------- */
+/* --- crashes --------------------------------------------------------------------------- */
 
 struct crash {
     unsigned flags;
@@ -441,7 +441,8 @@ static int verify_body(void *argument)
     int64_t last = number_of(database, "SELECT max(i) FROM t");
     cr_expect_geq(last, acknowledged, "acknowledged %lld, found %lld", (long long)acknowledged,
                   (long long)last);
-    cr_expect_eq(number_of(database, "SELECT count(*) FROM t"), last, "half a transaction is there");
+    cr_expect_eq(number_of(database, "SELECT count(*) FROM t"), last,
+                 "half a transaction is there");
     cr_expect_eq(last % 2, 0);
     aw_sqlite_close(database);
     return 0;
@@ -491,7 +492,7 @@ Test(sqlite_vfs, shared_survives_kill)
     crash_rounds(0);
 }
 
-/* --- a full disk --------------------------------------------------------------------------------- */
+/* --- a full disk ----------------------------------------------------------------------- */
 
 static int full_body(void *argument)
 {

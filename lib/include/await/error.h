@@ -24,7 +24,8 @@ struct aw_error {
 AW_API int aw_error_set(struct aw_error *error, int number, const char *format, ...)
     AW_PRINTF(3, 4);
 
-/* As aw_error_set, and keeps the engine's code (cut at AW_ERROR_CODE_SIZE - 1; NULL counts as ""). */
+/* As aw_error_set, and keeps the engine's code (cut at AW_ERROR_CODE_SIZE - 1; NULL counts as "").
+ */
 AW_API int aw_error_set_code(struct aw_error *error, int number, const char *code,
                              const char *format, ...) AW_PRINTF(4, 5);
 

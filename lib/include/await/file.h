@@ -42,18 +42,27 @@ AW_API AW_MUST_CHECK AW_SUSPENDS int aw_sync(int fd, bool data_only);
  * -EOPNOTSUPP where the file system has no such thing. */
 AW_API AW_MUST_CHECK AW_SUSPENDS int aw_reserve_space(int fd, uint64_t offset, uint64_t size);
 
+/* ftruncate(2): cuts or extends the file. Does not wait for the device. */
 AW_API AW_MUST_CHECK AW_SUSPENDS int aw_truncate(int fd, uint64_t size);
+
+/* stat(2) and fstat(2). */
 AW_API AW_MUST_CHECK AW_SUSPENDS int aw_stat(const char *path, struct stat *ret_stat);
 AW_API AW_MUST_CHECK AW_SUSPENDS int aw_stat_fd(int fd, struct stat *ret_stat);
+
+/* rename(2): replaces `to` in one step. Durable after aw_sync_directory_of(to). */
 AW_API AW_MUST_CHECK AW_SUSPENDS int aw_rename(const char *from, const char *to);
+
+/* unlink(2). Durable after aw_sync_directory_of(path). */
 AW_API AW_MUST_CHECK AW_SUSPENDS int aw_unlink(const char *path);
+
+/* mkdir(2); -EEXIST when something is there. */
 AW_API AW_MUST_CHECK AW_SUSPENDS int aw_make_directory(const char *path, mode_t mode);
 
 /* Opens and fsyncs the directory that holds `path`: makes a creation, rename or removal durable. */
 AW_API AW_MUST_CHECK AW_SUSPENDS int aw_sync_directory_of(const char *path);
 
-/* Reads a whole file of at most size_max bytes into memory the caller frees; it ends with a NUL that
- * *ret_size does not count. -EFBIG above size_max. */
+/* Reads a whole file of at most size_max bytes into memory the caller frees; it ends with a NUL
+ * that *ret_size does not count. -EFBIG above size_max. */
 AW_API AW_MUST_CHECK AW_SUSPENDS int aw_read_file(const char *path, size_t size_max,
                                                   char **ret_data, size_t *ret_size);
 

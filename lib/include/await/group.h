@@ -25,6 +25,7 @@ struct aw_group { /* private */
     bool closed;
 };
 
+/* Makes an empty group; needs no call to undo while no child has been started. */
 AW_API void aw_group_init(struct aw_group *group, enum aw_group_flags flags);
 
 /* Starts a child in the group; any task of the loop may do so. Errors as aw_spawn; -ECANCELED when

@@ -110,8 +110,7 @@ AW_API AW_MUST_CHECK AW_SUSPENDS int aw_pg_query(struct aw_pg_pool *pool, const 
                                                  struct aw_pg_results **ret_results,
                                                  struct aw_error *reterr);
 
-/* --- results: one for each statement, counted from 0
- * --------------------------------------------- */
+/* --- results: one for each statement, counted from 0 ----------------------------------- */
 AW_API void aw_pg_results_free(struct aw_pg_results *results);
 AW_API uint32_t aw_pg_result_count(const struct aw_pg_results *results);
 /* The command tag, such as "INSERT 0 1". */
@@ -128,8 +127,7 @@ AW_API size_t aw_pg_row_count(const struct aw_pg_results *results, uint32_t stat
 AW_API struct aw_pg_value aw_pg_value_at(const struct aw_pg_results *results, uint32_t statement,
                                          size_t row, uint32_t column);
 
-/* --- statements
- * ------------------------------------------------------------------------------------ */
+/* --- statements ------------------------------------------------------------------------ */
 #define AW_PG_WORD_SIZE 24
 
 /* The first keyword in capitals ("SELECT", "" if there is none), comments and empty statements

@@ -10,9 +10,9 @@
  * outranks a deadline. Data outranks both: an operation that had completed delivers its result.
  *
  * Scopes nest strictly, belong to the task that entered them and live on its stack; leave each one,
- * innermost first, before the function that declared it returns. aw_cancel cancels a task's outermost
- * scope. A shield keeps what comes from outside away from the code inside it (a ROLLBACK, a last
- * write); give it a deadline, since a shield without one can wait for ever. */
+ * innermost first, before the function that declared it returns. aw_cancel cancels a task's
+ * outermost scope. A shield keeps what comes from outside away from the code inside it (a ROLLBACK,
+ * a last write); give it a deadline, since a shield without one can wait for ever. */
 #ifndef AWAIT_SCOPE_H
 #define AWAIT_SCOPE_H
 

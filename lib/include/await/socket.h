@@ -1,8 +1,8 @@
 /* socket.h - Unix and TCP stream sockets on the ring.
  *
  * A socket is a plain descriptor, the caller's to aw_close. Buffers stay the caller's; a call does
- * not return before the kernel has let go of them. An accepted descriptor or received bytes are never
- * lost to a cancellation: if the operation had succeeded, its result is delivered. */
+ * not return before the kernel has let go of them. An accepted descriptor or received bytes are
+ * never lost to a cancellation: if the operation had succeeded, its result is delivered. */
 #ifndef AWAIT_SOCKET_H
 #define AWAIT_SOCKET_H
 
@@ -70,6 +70,7 @@ AW_API AW_MUST_CHECK AW_SUSPENDS int aw_poll(int fd, unsigned events);
 /* shutdown(2); `how` is SHUT_RD, SHUT_WR or SHUT_RDWR. */
 AW_API AW_SUSPENDS int aw_shutdown(int fd, int how);
 
+/* Who connected, as the kernel noted it at connect(2). -ENOTCONN: not a Unix socket of a peer. */
 AW_API AW_MUST_CHECK int aw_peer_of(int fd, struct aw_peer *ret_peer);
 
 #endif

@@ -27,7 +27,7 @@ AW_API void aw_event_clear(struct aw_event *event);
 /* Waits until the flag is set. 0, -ECANCELED, -ETIME. */
 AW_API AW_MUST_CHECK AW_SUSPENDS int aw_event_wait(struct aw_event *event);
 
-/* --- lock: one owner at a time, not recursive --------------------------------------------------- */
+/* --- lock: one owner at a time, not recursive ------------------------------------------ */
 struct aw_lock {
     struct aw_wait_list waiters;
     struct aw_task *owner;
@@ -38,7 +38,7 @@ AW_API AW_MUST_CHECK AW_SUSPENDS int aw_lock_acquire(struct aw_lock *lock);
 /* Passes the lock to the first waiter. Aborts when the caller does not hold it. */
 AW_API void aw_lock_release(struct aw_lock *lock);
 
-/* --- semaphore: at most `value` holders ---------------------------------------------------------- */
+/* --- semaphore: at most `value` holders ------------------------------------------------ */
 struct aw_semaphore {
     struct aw_wait_list waiters;
     uint32_t value;
@@ -47,7 +47,7 @@ AW_API void aw_semaphore_init(struct aw_semaphore *semaphore, uint32_t value);
 AW_API AW_MUST_CHECK AW_SUSPENDS int aw_semaphore_acquire(struct aw_semaphore *semaphore);
 AW_API void aw_semaphore_release(struct aw_semaphore *semaphore);
 
-/* --- queue: bounded, first in first out, of pointers --------------------------------------------- */
+/* --- queue: bounded, first in first out, of pointers ----------------------------------- */
 struct aw_queue {
     struct aw_wait_list getters;
     struct aw_wait_list putters;

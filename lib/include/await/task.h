@@ -21,7 +21,7 @@ typedef int (*aw_function)(void *argument);
 struct aw_task;
 
 struct aw_options {
-    size_t stack_size_bytes;     /* of each task; 0: 256 KiB. Rounded up to pages, at least 16 KiB */
+    size_t stack_size_bytes; /* of each task; 0: 256 KiB. Rounded up to pages, at least 16 KiB */
     uint32_t tasks_max;          /* 0: 4,194,304; aw_spawn gives -EAGAIN above it */
     uint32_t operations_max;     /* I/O operations in flight at once; 0: 65,536 */
     uint32_t offload_threads_max;/* threads of aw_to_thread, started when needed; 0: 4 */
@@ -29,8 +29,8 @@ struct aw_options {
 
 /* Runs `function` as the first task of a new loop on this thread, and everything it spawns, until
  * it has finished. Returns its result, or before it ran: -EBUSY (a loop already runs on this
- * thread), -ENOMEM, -EMFILE, or what io_uring_setup(2) said (-EPERM, -ENOSYS, -EINVAL ...), with the
- * cause and its remedy in *reterr (may be NULL). `options` may be NULL. */
+ * thread), -ENOMEM, -EMFILE, or what io_uring_setup(2) said (-EPERM, -ENOSYS, -EINVAL ...), with
+ * the cause and its remedy in *reterr (may be NULL). `options` may be NULL. */
 AW_API AW_MUST_CHECK int aw_run(aw_function function, void *argument);
 AW_API AW_MUST_CHECK int aw_run_with(const struct aw_options *options, aw_function function,
                                      void *argument, struct aw_error *reterr);
@@ -47,7 +47,8 @@ AW_API AW_MUST_CHECK int aw_spawn(struct aw_task **ret_task, aw_function functio
 AW_API AW_MUST_CHECK AW_SUSPENDS int aw_await(struct aw_task *task);
 
 /* Waits until the task has finished or the deadline has passed, and keeps the handle. Returns 0,
- * -ETIME (the deadline, or a scope's) or -ECANCELED (the caller); the task goes on in both cases. */
+ * -ETIME (the deadline, or a scope's) or -ECANCELED (the caller); the task goes on in both cases.
+ */
 AW_API AW_MUST_CHECK AW_SUSPENDS int aw_wait(struct aw_task *task, uint64_t deadline_ns);
 
 /* Gives up the handle: the task goes on as its parent's child and its result is dropped. */
@@ -60,8 +61,9 @@ AW_API void aw_cancel(struct aw_task *task);
 /* Whether the task's function has returned and its children have settled. */
 AW_API bool aw_finished(const struct aw_task *task);
 
-/* Awaits all `count` tasks, freeing the handles; results[i] (results may be NULL) is task i's. Returns 0 if
- * none failed, else the first error in order of completion. A failure does not stop the others. */
+/* Awaits all `count` tasks, freeing the handles; results[i] (results may be NULL) is task i's.
+ * Returns 0 if none failed, else the first error in order of completion. A failure does not stop
+ * the others. */
 AW_API AW_MUST_CHECK AW_SUSPENDS int aw_gather(size_t count, struct aw_task *const tasks[],
                                                int results[]);
 
@@ -88,8 +90,8 @@ AW_API const char *aw_task_name(const struct aw_task *task);
 /* How many tasks of this loop have not finished, the first one included. */
 AW_API uint32_t aw_task_count(void);
 
-/* How long ago the loop last looked at I/O and timers, in ns: long computations use it to decide when
- * to aw_yield. */
+/* How long ago the loop last looked at I/O and timers, in ns: long computations use it to decide
+ * when to aw_yield. */
 AW_API uint64_t aw_running_ns(void);
 
 #endif
