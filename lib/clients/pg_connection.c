@@ -11,6 +11,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 void pg_connection_drop(struct pg_connection *connection, const char *format, ...)
 {
@@ -132,6 +133,7 @@ static int lost_outcome(const struct pg_connection *connection, struct pg_reques
                         bool head)
 {
     if (head && request->session_ended) {
+        request->ended_early = aw_now_ns() - connection->head_since_ns < PG_SLOW_NS;
         return -EREMOTEIO;
     }
     if (request->in_guard) {
@@ -166,6 +168,21 @@ static void set_state(struct pg_connection *connection, enum pg_connection_state
     pool->open_count += state == PG_CONNECTION_OPEN;
 }
 
+/* Notices are nobody's business, but for one: what the server says when it ends an idle session.
+ * The socket closes only a moment later, and what was sent meanwhile would be lost. */
+static void take_notice(void *argument, const PGresult *notice)
+{
+    struct pg_connection *connection = argument;
+    const char *severity = PQresultErrorField(notice, PG_DIAG_SEVERITY_NONLOCALIZED);
+    const char *code = PQresultErrorField(notice, PG_DIAG_SQLSTATE);
+    bool fatal = severity != NULL && strcmp(severity, "FATAL") == 0;
+    bool crash = code != NULL && strcmp(code, "57P02") == 0; /* of another session; a WARNING */
+    if (TAILQ_EMPTY(&connection->in_flight) && (fatal || crash)) {
+        pg_connection_drop(connection, "the server ended the session: %s",
+                           PQresultErrorMessage(notice));
+    }
+}
+
 /* From an established connection to a closed one. */
 static void use_connection(struct pg_connection *connection)
 {
@@ -175,6 +192,7 @@ static void use_connection(struct pg_connection *connection)
                                                     ? 0
                                                     : pool->options.cached_statements);
     aw_event_init(&connection->flush_wanted);
+    PQsetNoticeReceiver(connection->handle, take_notice, connection);
     connection->depth = 1;
     connection->broken = connection->retiring = connection->session_ended = false;
     connection->cancel_ended_ns = 0;

@@ -75,6 +75,7 @@ struct pg_request {
     bool over_limit;        /* the result grew too large or memory ran out: `number` says which */
     bool abandoned;         /* the caller has left: its connection frees it */
     bool session_ended;     /* the server's FATAL answered one of its statements: rolled back */
+    bool ended_early;       /* so soon that the session was idle when it was told to end */
     bool stale_plan;
     bool commit_sent; /* the Sync or COMMIT may be on its way; before, nothing can have lasted */
 

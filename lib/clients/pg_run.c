@@ -175,7 +175,7 @@ static int outcome(const struct pg_request *request, int interrupted, struct aw_
 static bool repeat(const struct pg_request *request, bool replayable)
 {
     return request->number == PG_NOT_EXECUTED || request->number == PG_STALE_PLAN ||
-           (request->number == -ERESTART && replayable);
+           ((request->number == -ERESTART || request->ended_early) && replayable);
 }
 
 /* Submits the run once. 1: to be repeated, *uncached says how. */

@@ -71,6 +71,19 @@ Test(pg, connects_over_tcp_by_name)
     pg_client_run_on(postgres_shared_tcp_uri(), 1, 1, body_tcp);
 }
 
+/* One host refuses, one has no such name, one is a folder without a server; the last one answers.
+ */
+Test(pg, tries_the_hosts_of_the_uri_in_turn)
+{
+    char uri[512];
+    unsigned port = 0;
+    cr_assert_eq(sscanf(strstr(postgres_shared_uri(), "port=") + 5, "%u", &port), 1);
+    snprintf(uri, sizeof uri,
+             "postgresql://postgres@127.0.0.1:1,no-such-host.invalid:2,%%2Ftmp%%2Fabsent:3,"
+             "localhost:%u/postgres", port);
+    pg_client_run_on(uri, 1, 1, body_tcp);
+}
+
 /* --- many tasks on few connections --- */
 
 struct number_task {

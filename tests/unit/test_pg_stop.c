@@ -9,6 +9,7 @@
 #include <criterion/criterion.h>
 #include <criterion/hooks.h>
 #include <errno.h>
+#include <stdio.h>
 
 POSTGRES_BEFORE_TESTS
 POSTGRES_AFTER_TESTS
@@ -209,4 +210,31 @@ static int body_foreign_cancel(void)
 Test(pg_stop, a_cancel_by_somebody_else_is_the_statements_error)
 {
     pg_client_run(2, 1, body_foreign_cancel);
+}
+
+/* --- connections that end while nothing runs on them --- */
+
+static int body_idle_killed(void)
+{
+    int results[2];
+    struct timed timed[2] = {{.sql = "SELECT pg_sleep(0.2)"}, {.sql = "SELECT pg_sleep(0.2)"}};
+    run_together(timed, 2, results);
+    for (int round = 0; round < 3; round++) {
+        PG_EXPECT_OK("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE "
+                     "application_name = 'idle_test' AND pid <> pg_backend_pid()");
+        for (int i = 0; i < 5; i++) {
+            PG_EXPECT_OK("SELECT 1");
+        }
+        run_together(timed, 2, results);
+        cr_expect_eq(results[0], 0, "%s", timed[0].error.message);
+        cr_expect_eq(results[1], 0, "%s", timed[1].error.message);
+    }
+    return 0;
+}
+
+Test(pg_stop, a_connection_that_ends_idle_is_replaced_without_a_word)
+{
+    char uri[256];
+    snprintf(uri, sizeof uri, "%s&application_name=idle_test", postgres_shared_uri());
+    pg_client_run_on(uri, 2, 1, body_idle_killed);
 }
