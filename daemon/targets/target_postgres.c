@@ -12,6 +12,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define SHUTDOWN_MS 200u
+
 struct postgres_state {
     struct aw_pg_pool *pool;
 };
@@ -79,15 +81,9 @@ static bool in_class(const char *code, const char *prefix)
     return strncmp(code, prefix, strlen(prefix)) == 0;
 }
 
-/* What the server's own error means for the job. The transaction was rolled back, unless the
- * statement (CALL, DO) may have committed a part before its session was ended: that is for the
- * queue to judge. */
-static enum outcome_kind judge_sqlstate(const char *code, bool atomic)
+/* What the server's own error means for the job, whose transaction was rolled back. */
+static enum outcome_kind judge_sqlstate(const char *code)
 {
-    /* Sessions ended or refused: restart, crash, start-up, too many connections. */
-    if (in_class(code, "57P") || in_class(code, "53300")) {
-        return atomic ? OUTCOME_UNAVAILABLE : OUTCOME_INTERRUPTED;
-    }
     if (in_class(code, "40003")) { /* statement completion unknown */
         return OUTCOME_INTERRUPTED;
     }
@@ -101,14 +97,31 @@ static enum outcome_kind judge_sqlstate(const char *code, bool atomic)
     return OUTCOME_DEAD;
 }
 
-static void set_failure(struct outcome *outcome, int status, const struct aw_error *error,
-                        bool atomic)
+/* The session was ended while the job ran. By a shutdown: then the job has nothing to do with it.
+ * If the server goes on, somebody (or the job itself) ended this one session, and that counts as
+ * the job's failure: a statement that ends its own session would otherwise run for ever. A
+ * shutdown ends all sessions within moments, so the question is asked a little later. */
+static enum outcome_kind judge_ended_session(struct aw_pg_pool *pool, bool atomic)
+{
+    if (!atomic) { /* CALL and DO may have committed a part: for the queue to judge */
+        return OUTCOME_INTERRUPTED;
+    }
+    bool goes_on = aw_sleep(SHUTDOWN_MS) == 0 &&
+                   aw_pg_query(pool, "SELECT 1", 0, NULL, NULL, NULL) == 0;
+    return goes_on ? OUTCOME_RETRY : OUTCOME_UNAVAILABLE;
+}
+
+static void set_failure(struct outcome *outcome, struct aw_pg_pool *pool, int status,
+                        const struct aw_error *error, bool atomic)
 {
     enum outcome_kind kind = OUTCOME_DEAD;
     const char *code = error->code;
     switch (status) {
     case -EREMOTEIO:
-        kind = judge_sqlstate(code, atomic);
+        kind = judge_sqlstate(code);
+        break;
+    case -ESHUTDOWN:
+        kind = judge_ended_session(pool, atomic);
         break;
     case -ENOTCONN:
         kind = OUTCOME_UNAVAILABLE;
@@ -171,7 +184,7 @@ static void postgres_execute(struct target *target, const struct execution *exec
     struct aw_pg_results *results = NULL;
     int status = postgres_job_parse(&job, execution->arguments, execution->argument_count, &error);
     if (status < 0) {
-        set_failure(ret_outcome, status, &error, true);
+        set_failure(ret_outcome, state->pool, status, &error, true);
         return;
     }
     const struct aw_pg_run run = {
@@ -183,7 +196,7 @@ static void postgres_execute(struct target *target, const struct execution *exec
     };
     status = aw_pg_run(state->pool, &run, &results, &error);
     if (status < 0) {
-        set_failure(ret_outcome, status, &error, job.atomic);
+        set_failure(ret_outcome, state->pool, status, &error, job.atomic);
     } else {
         set_result(ret_outcome, execution, results, job.several);
     }

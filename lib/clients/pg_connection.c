@@ -256,6 +256,13 @@ static uint64_t connect_and_use(struct pg_connection *connection)
     return 0;
 }
 
+/* The last connection goes on trying, and so does one that somebody waits for: nothing else would
+ * open it once the pause after a failed attempt is over. */
+static bool is_superfluous(const struct aw_pg_pool *pool)
+{
+    return pool->connection_count > 1 && pool->waiting_count == 0;
+}
+
 static int connection_task(void *argument)
 {
     struct pg_connection *connection = argument;
@@ -265,10 +272,13 @@ static int connection_task(void *argument)
     while (status >= 0) {
         uint64_t delay_ms = connect_and_use(connection);
         pg_pool_dispatch(pool);
-        if (pool->connection_count > 1) {
-            break; /* another one goes on trying */
+        if (is_superfluous(pool)) {
+            break;
         }
         status = aw_sleep(delay_ms);
+        if (is_superfluous(pool)) {
+            break;
+        }
     }
     TAILQ_REMOVE(&pool->connections, connection, link);
     pool->connection_count--;

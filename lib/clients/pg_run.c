@@ -159,8 +159,8 @@ static int outcome(const struct pg_request *request, int interrupted, struct aw_
         if (interrupted < 0 && strcmp(request->error.code, "57014") == 0) {
             return interruption(interrupted, reterr, "the statement was stopped on the server");
         }
-        return aw_error_set_code(reterr, -EREMOTEIO, request->error.code, "%s",
-                                 request->error.message);
+        return aw_error_set_code(reterr, request->session_ended ? -ESHUTDOWN : -EREMOTEIO,
+                                 request->error.code, "%s", request->error.message);
     case PG_NOT_EXECUTED:
         return aw_error_set_code(reterr, -ENOTCONN, "08006",
                                  "the server ended the session before the statement's turn");

@@ -224,8 +224,8 @@ static void body_dead(void)
     EXPECT_FAILURE(OUTCOME_DEAD, "RESULTTOOBIG");
     execute(FORMAT_ROWS, "DO $$ BEGIN RAISE EXCEPTION 'no' USING ERRCODE = '40001'; END $$", NULL);
     EXPECT_FAILURE(OUTCOME_RETRY, "40001");
-    execute(FORMAT_ROWS, "DO $$ BEGIN RAISE EXCEPTION 'no' USING ERRCODE = '53100'; END $$", NULL);
-    EXPECT_FAILURE(OUTCOME_RETRY, "53100");
+    execute(FORMAT_ROWS, "DO $$ BEGIN RAISE EXCEPTION 'no' USING ERRCODE = '53300'; END $$", NULL);
+    EXPECT_FAILURE(OUTCOME_RETRY, "53300");
     execute(FORMAT_ROWS, "DO $$ BEGIN RAISE EXCEPTION 'no' USING ERRCODE = '25006'; END $$", NULL);
     EXPECT_FAILURE(OUTCOME_RETRY, "25006");
     execute(FORMAT_ROWS, "SELECT 1", NULL);
@@ -247,7 +247,7 @@ static void body_stopped(void)
     aw_scope_leave(&scope);
     EXPECT_FAILURE(OUTCOME_STOPPED, "57014");
     execute(FORMAT_ROWS, "SELECT pg_terminate_backend(pg_backend_pid())", NULL);
-    EXPECT_FAILURE(OUTCOME_UNAVAILABLE, "57P01");
+    EXPECT_FAILURE(OUTCOME_RETRY, "57P01");
     execute(FORMAT_ROWS, "DO $$ BEGIN PERFORM pg_terminate_backend(pg_backend_pid()); END $$",
             NULL);
     EXPECT_FAILURE(OUTCOME_INTERRUPTED, "57P01");

@@ -16,6 +16,7 @@
  * What a run returns, and what is then known about its effect:
  *   0              done
  *   -EREMOTEIO     the server refused or aborted it (error.code is the SQLSTATE): rolled back
+ *   -ESHUTDOWN     the server ended the session while it ran (error.code says why): rolled back
  *   -ENOTCONN      no connection could be had: not executed
  *   -ENOBUFS       more than waiting_max runs wait already: not executed
  *   -EINVAL        the arguments cannot be sent: not executed
