@@ -160,6 +160,33 @@ Test(pg, slow_statements_run_side_by_side)
     pg_client_run(8, 16, body_sleeps);
 }
 
+static int body_limited(void)
+{
+    struct aw_task *tasks[3];
+    for (int i = 0; i < 3; i++) {
+        cr_assert_eq(aw_spawn(&tasks[i], sleep_task, NULL), 0);
+    }
+    int status = aw_gather(3, tasks, NULL);
+    cr_expect(aw_pg_pool_is_up(pg_client_pool), "one connection works");
+    return status;
+}
+
+static int body_make_role(void)
+{
+    PG_EXPECT_OK("CREATE ROLE limited LOGIN CONNECTION LIMIT 1");
+    return 0;
+}
+
+Test(pg, makes_do_with_the_connections_the_server_allows)
+{
+    char uri[256];
+    const char *shared = postgres_shared_uri();
+    pg_client_run(1, 1, body_make_role);
+    snprintf(uri, sizeof uri, "%.*s&user=limited", (int)(strstr(shared, "&user=") - shared),
+             shared);
+    pg_client_run_on(uri, 4, 16, body_limited);
+}
+
 /* --- transactions --- */
 
 static int run_all(const char *const *sql, uint32_t count, bool explicit_transaction,
