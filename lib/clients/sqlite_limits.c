@@ -75,7 +75,8 @@ static int check_pragma(struct aw_sqlite *database, const char *name, const char
     return refuse(database, what, "it would change the connection, which other jobs share");
 }
 
-/* VACUUM attaches a nameless database to build the new file in; a user may not. */
+/* VACUUM runs SQL of its own: it begins a transaction and attaches a nameless database to build the
+ * new file in; a user may do neither. */
 static bool vacuum_runs(struct aw_sqlite *database)
 {
     sqlite3_stmt *statement = NULL;
@@ -104,6 +105,8 @@ static int authorize(void *context, int action, const char *first, const char *s
 
     switch (action) {
     case SQLITE_TRANSACTION:
+        if (vacuum_runs(database))
+            return SQLITE_OK;
         return refuse(database, first, transaction_reason);
     case SQLITE_SAVEPOINT:
         return refuse(database, "SAVEPOINT", transaction_reason);
