@@ -37,10 +37,8 @@ def pytest_runtest_makereport(item, call):
     outcome = yield
     report = outcome.get_result()
     if report.failed:
-        for value in getattr(item, "funcargs", {}).values():
-            for one in value if isinstance(value, list) else [value]:
-                if isinstance(one, daemon_module.Daemon):
-                    report.sections.append(("daemon log", one.output()[-3000:]))
+        for one in getattr(item, "funcargs", {}).get("daemons", []):
+            report.sections.append(("daemon log", one.output()[-3000:]))
 
 
 def pytest_configure(config):

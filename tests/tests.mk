@@ -44,14 +44,14 @@ test-crash: all
 	  tests/support/run_integration.sh $(RESULT) tests/crash
 
 asan-units:
-	@$(ASAN_MAKE) RESULT=$(RESULT) test-unit
+	+@$(ASAN_MAKE) RESULT=$(RESULT) test-unit
 
 asan-integration:
-	@$(ASAN_MAKE) RESULT=$(RESULT) test-integration
+	+@$(ASAN_MAKE) RESULT=$(RESULT) test-integration
 
 asan:
-	@$(ASAN_MAKE) RESULT=$(RESULTS)/asan-units test-unit
-	@$(ASAN_MAKE) RESULT=$(RESULTS)/asan-integration test-integration
+	+@$(ASAN_MAKE) RESULT=$(RESULTS)/asan-units test-unit
+	+@$(ASAN_MAKE) RESULT=$(RESULTS)/asan-integration test-integration
 
 valgrind: $(UNIT_TESTS)
 	@$(PYTHON) tests/support/run_units.py --valgrind $(RESULT) $(UNIT_TESTS)

@@ -42,15 +42,20 @@ void store_count(struct store *store, struct lane *lane, enum job_state state, i
     store->touched = lane;
 }
 
+static int raise_ceiling(struct store *store, uint64_t wall_ms, struct aw_error *reterr)
+{
+    store->id_ceiling_next = job_id_ceiling(wall_ms + CEILING_AHEAD_MS);
+    bind_number(store->statements[STATEMENT_CEILING], 1, store->id_ceiling_next);
+    return store_run(store, STATEMENT_CEILING, "raising the ceiling of ids", reterr);
+}
+
 int store_begin(struct store *store, uint64_t wall_ms, struct aw_error *reterr)
 {
     int result = store_run(store, STATEMENT_BEGIN, "BEGIN", reterr);
     store->id_ceiling_next = store->id_ceiling;
     if (result < 0 || job_id_ceiling(wall_ms + CEILING_AHEAD_MS / 2) <= store->id_ceiling)
         return result;
-    store->id_ceiling_next = job_id_ceiling(wall_ms + CEILING_AHEAD_MS);
-    bind_number(store->statements[STATEMENT_CEILING], 1, store->id_ceiling_next);
-    return store_run(store, STATEMENT_CEILING, "raising the ceiling of ids", reterr);
+    return raise_ceiling(store, wall_ms, reterr);
 }
 
 static int insert_lane(struct store *store, const struct lane *lane, const char *queue,
@@ -79,6 +84,10 @@ static int insert_job(struct store *store, const struct job *job, struct aw_erro
     bind_number(statement, 11, job->format);
     (void)sqlite3_bind_blob64(statement, 12, job->payload, job->payload_size, SQLITE_STATIC);
     int result = store_run(store, STATEMENT_INSERT, "storing a job", reterr);
+    /* The generator runs ahead of the clock after a restart (it begins above the ceiling) and in a
+     * flood: an id above the ceiling would be given again by the next daemon. */
+    if (result == 0 && job->id > store->id_ceiling_next)
+        result = raise_ceiling(store, job_id_time_ms(job->id), reterr);
     if (result == 0)
         store_count(store, job->lane, (enum job_state)job->state, 1);
     return result;

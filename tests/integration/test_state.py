@@ -126,13 +126,13 @@ def small_disk(folder, size):
 
 @pytest.fixture
 def almost_full(make_daemon, tmp_path):
-    """almost_full(reserve): a daemon whose queue is on a disk of 24 MiB, the rest elsewhere."""
+    """almost_full(size, reserve): a daemon whose queue is on a small disk, the rest elsewhere."""
     if os.geteuid() != 0:
         pytest.skip("mounting a small disk needs root")
     with contextlib.ExitStack() as disks:
 
-        def make(reserve):
-            state = disks.enter_context(small_disk(tmp_path / "disk", "24m"))
+        def make(size, reserve):
+            state = disks.enter_context(small_disk(tmp_path / "disk", size))
             own = make_daemon(state=state, settings=f"disk_free_min = {reserve}",
                               targets=daemon_module.target("local", "sqlite",
                                                            path=tmp_path / "local.db"))
@@ -143,7 +143,7 @@ def almost_full(make_daemon, tmp_path):
 
 
 def grow(state):
-    subprocess.run(["mount", "-o", "remount,size=128m", str(state)], check=True)
+    subprocess.run(["mount", "-o", "remount,size=256m", str(state)], check=True)
 
 
 def takes_jobs_again(own):
@@ -154,7 +154,7 @@ def takes_jobs_again(own):
 
 
 def test_full_disk_refuses_submissions(almost_full):
-    own = almost_full("2M")
+    own = almost_full("128m", "64M")
     accepted, refused = fill(own)
     assert refused.word == "FULL", refused
     assert len(accepted) > 10
@@ -170,7 +170,7 @@ def test_full_disk_refuses_submissions(almost_full):
 def test_disk_without_a_reserve_loses_nothing_either(almost_full):
     """When the kernel itself says that the disk is full, a failed write is an unknown outcome: the
     daemon may end, not lie. Either way what it acknowledged is there when it runs again."""
-    own = almost_full("0")
+    own = almost_full("24m", "0")
     try:
         accepted, _ = fill(own)
     except (wire.Closed, ConnectionError) as ended:
@@ -180,6 +180,13 @@ def test_disk_without_a_reserve_loses_nothing_either(almost_full):
         own.kill()
     else:
         assert own.process.child.returncode > 0, own.output()
+    own.launch()
+    process.wait_until(lambda: not own.process.running or own.socket.exists(), 20,
+                       "a start or a refusal")
+    if own.process.running:
+        own.kill()
+    else:
+        assert "full" in own.output() and str(own.state) in own.output().rsplit("error:", 1)[-1]
     grow(own.state)
     own.start()
     check_all_stored(own, accepted)

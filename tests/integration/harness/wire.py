@@ -50,8 +50,9 @@ class Wire:
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         if receive_buffer is not None:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
-        self.socket.settimeout(timeout_s)
+        # Blocking: with a timeout set, a full backlog would be EAGAIN instead of a wait.
         self.socket.connect(str(path))
+        self.socket.settimeout(timeout_s)
         self.data = bytearray()
         self.position = 0
 
