@@ -8,8 +8,8 @@
 
 #include <await/base.h>
 
-#define AW_ERROR_CODE_SIZE 24
-#define AW_ERROR_MESSAGE_SIZE 488
+#define AW_ERROR_CODE_SIZE 32 /* SQLite's longest name has 30 */
+#define AW_ERROR_MESSAGE_SIZE 480
 
 struct aw_error {
     int number;                          /* the negative errno the function returned, 0: no error */
