@@ -68,18 +68,18 @@ def test_submit_await_and_run(ctl):
 
 
 def test_rows_for_people_pipes_and_programs(ctl):
-    query = ("run", "local", "SELECT 1 AS n, 'a' || char(9) || 'b' AS tabbed, NULL AS nothing, "
+    query = ("run", "local", "SELECT 1 AS n, 'a' || char(9) || 'b' AS tabbed, NULL AS void, "
              "'NULL' AS word")
     assert ctl.run(*query) == "1\ta\\tb\t\\N\tNULL\n"
-    assert ctl.run("--header", *query).splitlines()[0] == "n\ttabbed\tnothing\tword"
-    assert ctl.json(*query) == [{"n": "1", "tabbed": "a\tb", "nothing": None, "word": "NULL"}]
+    assert ctl.run("--header", *query).splitlines()[0] == "n\ttabbed\tvoid\tword"
+    assert ctl.json(*query) == [{"n": "1", "tabbed": "a\tb", "void": None, "word": "NULL"}]
     table = ctl.run("--table", *query).splitlines()
-    assert table[2] == "1  a\\tb    <NULL>   NULL"
+    assert table[2] == "1  a\\tb    <NULL>  NULL"
     assert table[-1] == "(1 row)"
 
 
 def test_a_stored_escape_sequence_does_not_reach_the_terminal(ctl):
-    shown = ctl.on_terminal("run", "local", "SELECT char(27) || '[2J' AS trap, NULL AS nothing")
+    shown = ctl.on_terminal("run", "local", "SELECT char(27) || '[2J' AS trap, NULL AS void")
     assert "\\x1b[2J" in shown and "\x1b[2J" not in shown
     assert "\x1b[2mNULL" in shown, "NULL is dim"
 
