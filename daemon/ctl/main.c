@@ -64,7 +64,7 @@ static void print_help(FILE *out)
     fputs("\nExamples:\n"
           "  awaitctl run local 'SELECT 1 AS one'                  ask, without the queue\n"
           "  awaitctl submit main 'INSERT INTO t VALUES ($1)' x    store a job; prints its id\n"
-          "  awaitctl await 184467440737095                        its result\n"
+          "  awaitctl await 455895103311970304                        its result\n"
           "  awaitctl jobs --state dead                            what went wrong\n\n"
           "awaitctl <command> --help explains a command with more examples.\n\n", out);
     fputs(exit_codes, out);

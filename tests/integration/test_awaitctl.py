@@ -171,6 +171,17 @@ def test_await_goes_on_over_a_crash_of_the_daemon(ctl, local):
     assert b"trying again" in said
 
 
+def test_await_goes_on_over_a_restart(ctl, local):
+    job = ctl.run("submit", "--delay", "1s", "local", "SELECT 5 AS n").strip()
+    waiters = [ctl.start("await", job), ctl.start("gather", job)]
+    time.sleep(0.3)
+    local.restart()
+    for waiter, expected in zip(waiters, (b"5\n", job.encode() + b"\tdone\t5\n")):
+        printed, said = waiter.communicate(timeout=60)
+        assert (waiter.returncode, printed) == (OK, expected), said
+        assert b"trying again" in said
+
+
 def test_ping_info_and_call(ctl):
     assert ctl.run("ping") == "PONG\n"
     assert ":" in ctl.run("info")
