@@ -215,8 +215,8 @@ const struct command command_await = {
     .help = "Waits for as long as it takes, also over a restart of the daemon. The result is kept\n"
             "after the job has finished for as long as KEEP says.\n"
             "\n"
-            "  awaitctl await 184467440737095\n"
-            "  awaitctl await --timeout 5s 184467440737095\n"
+            "  awaitctl await 455895103311970304\n"
+            "  awaitctl await --timeout 5s 455895103311970304\n"
             "\n"
             "Exit code 1: the job failed or was cancelled; its reason is on standard error.\n",
     .options = wait_options,

@@ -204,8 +204,8 @@ const struct command command_job = {
     .name = "job",
     .arguments = "<id>",
     .summary = "print everything known about a job",
-    .help = "  awaitctl job 184467440737095\n"
-            "  awaitctl --json job 184467440737095 | jq -r .state\n",
+    .help = "  awaitctl job 455895103311970304\n"
+            "  awaitctl --json job 455895103311970304 | jq -r .state\n",
     .options = no_options,
     .argument_min = 1,
     .argument_max = 1,

@@ -150,7 +150,7 @@ const struct command command_call = {
     .help = "For what has no command of its own here; docs/PROTOCOL.md lists them all.\n"
             "\n"
             "  awaitctl call JOBS STATE dead LIMIT 10\n"
-            "  awaitctl --json call JOB 184467440737095\n",
+            "  awaitctl --json call JOB 455895103311970304\n",
     .options = no_options,
     .stop_at_first = true,
     .argument_min = 1,

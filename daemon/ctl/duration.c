@@ -152,20 +152,31 @@ bool moment_parse(const char *text, time_t now, uint64_t *ret_unix_ms)
     return when > 0;
 }
 
+/* "3m 20s", or "3m" when nothing is left over. */
+static void format_pair(char *ret_text, size_t size, uint64_t whole, const char *whole_unit,
+                        uint64_t rest, const char *rest_unit)
+{
+    if (rest == 0)
+        snprintf(ret_text, size, "%" PRIu64 "%s", whole, whole_unit);
+    else
+        snprintf(ret_text, size, "%" PRIu64 "%s %" PRIu64 "%s", whole, whole_unit, rest, rest_unit);
+}
+
 void duration_format(uint64_t duration_ms, char *ret_text, size_t size)
 {
     uint64_t seconds = duration_ms / 1000;
-    if (duration_ms < 1000)
+    if (duration_ms == 0)
+        snprintf(ret_text, size, "0");
+    else if (duration_ms < 1000)
         snprintf(ret_text, size, "%" PRIu64 "ms", duration_ms);
     else if (seconds < 60 && duration_ms % 1000 != 0)
         snprintf(ret_text, size, "%" PRIu64 ".%" PRIu64 "s", seconds, duration_ms % 1000 / 100);
     else if (seconds < 60)
         snprintf(ret_text, size, "%" PRIu64 "s", seconds);
     else if (seconds < 3600)
-        snprintf(ret_text, size, "%" PRIu64 "m %" PRIu64 "s", seconds / 60, seconds % 60);
+        format_pair(ret_text, size, seconds / 60, "m", seconds % 60, "s");
     else if (seconds < 86400)
-        snprintf(ret_text, size, "%" PRIu64 "h %" PRIu64 "m", seconds / 3600, seconds / 60 % 60);
+        format_pair(ret_text, size, seconds / 3600, "h", seconds / 60 % 60, "m");
     else
-        snprintf(ret_text, size, "%" PRIu64 "d %" PRIu64 "h", seconds / 86400,
-                 seconds / 3600 % 24);
+        format_pair(ret_text, size, seconds / 86400, "d", seconds / 3600 % 24, "h");
 }

@@ -90,7 +90,7 @@ static void append_value(struct text *text, const redisReply *name, const redisR
             append_value(text, NULL, value->element[index]);
         }
     } else if (value->type == REDIS_REPLY_NIL) {
-        text_append_string(text, "NULL");
+        text_append_string(text, "-");
     } else {
         text_append(text, value->str, value->len);
     }
@@ -114,9 +114,12 @@ void job_print(const struct output *output, const redisReply *job)
             printf("%.*s:%*s %s\n", (int)name->len, name->str, (int)(widest - name->len), "",
                    line.data != NULL ? line.data : "");
         } else {
-            append_value(&line, NULL, value);
             struct text escaped = {0};
-            text_append_field(&escaped, line.data, line.size);
+            append_value(&line, NULL, value);
+            if (value->type == REDIS_REPLY_NIL)
+                text_append_string(&escaped, "\\N"); /* as in rows */
+            else
+                text_append_field(&escaped, line.data, line.size);
             printf("%.*s\t%s\n", (int)name->len, name->str,
                    escaped.data != NULL ? escaped.data : "");
             text_free(&escaped);

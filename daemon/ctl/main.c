@@ -35,11 +35,11 @@ enum {
 
 static const struct option global_options[] = {
     {"socket", 'S', OPTION_TEXT, "PATH", NULL,
-     "the daemon's socket (default: $AWAITD_SOCKET, else " SOCKET_PATH_DEFAULT ")"},
+     "the socket (default: $AWAITD_SOCKET, else " SOCKET_PATH_DEFAULT ")"},
     {"json", 'j', OPTION_FLAG, NULL, NULL, "print JSON: rows as an array of objects"},
     {"table", 0, OPTION_FLAG, NULL, NULL, "print aligned tables also into a pipe or a file"},
     {"header", 0, OPTION_FLAG, NULL, NULL, "column names above tab-separated rows"},
-    {"reply-timeout", 0, OPTION_DURATION, "DURATION", NULL,
+    {"reply-timeout", 0, OPTION_DURATION, "TIME", NULL,
      "how long the daemon may take to answer (default 30s; 0: for ever)"},
     {"help", 'h', OPTION_FLAG, NULL, NULL, "explain awaitctl, or the command"},
     {"version", 0, OPTION_FLAG, NULL, NULL, "print the version"},
@@ -64,7 +64,7 @@ static void print_help(FILE *out)
     fputs("\nExamples:\n"
           "  awaitctl run local 'SELECT 1 AS one'                  ask, without the queue\n"
           "  awaitctl submit main 'INSERT INTO t VALUES ($1)' x    store a job; prints its id\n"
-          "  awaitctl await 184467440737095                        its result\n"
+          "  awaitctl await 455895103311970304                        its result\n"
           "  awaitctl jobs --state dead                            what went wrong\n\n"
           "awaitctl <command> --help explains a command with more examples.\n\n", out);
     fputs(exit_codes, out);

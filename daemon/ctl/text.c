@@ -176,6 +176,7 @@ size_t text_cut(struct text *text, size_t columns)
 
 void text_append_field(struct text *text, const char *data, size_t size)
 {
+    text_append(text, "", 0); /* an empty field is text too */
     for (size_t at = 0; at < size; at++) {
         switch (data[at]) {
         case '\\': text_append_string(text, "\\\\"); break;

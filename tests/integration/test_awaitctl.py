@@ -68,18 +68,18 @@ def test_submit_await_and_run(ctl):
 
 
 def test_rows_for_people_pipes_and_programs(ctl):
-    query = ("run", "local", "SELECT 1 AS n, 'a' || char(9) || 'b' AS tabbed, NULL AS nothing, "
+    query = ("run", "local", "SELECT 1 AS n, 'a' || char(9) || 'b' AS tabbed, NULL AS void, "
              "'NULL' AS word")
     assert ctl.run(*query) == "1\ta\\tb\t\\N\tNULL\n"
-    assert ctl.run("--header", *query).splitlines()[0] == "n\ttabbed\tnothing\tword"
-    assert ctl.json(*query) == [{"n": "1", "tabbed": "a\tb", "nothing": None, "word": "NULL"}]
+    assert ctl.run("--header", *query).splitlines()[0] == "n\ttabbed\tvoid\tword"
+    assert ctl.json(*query) == [{"n": "1", "tabbed": "a\tb", "void": None, "word": "NULL"}]
     table = ctl.run("--table", *query).splitlines()
-    assert table[2] == "1  a\\tb    <NULL>   NULL"
+    assert table[2] == "1  a\\tb    <NULL>  NULL"
     assert table[-1] == "(1 row)"
 
 
 def test_a_stored_escape_sequence_does_not_reach_the_terminal(ctl):
-    shown = ctl.on_terminal("run", "local", "SELECT char(27) || '[2J' AS trap, NULL AS nothing")
+    shown = ctl.on_terminal("run", "local", "SELECT char(27) || '[2J' AS trap, NULL AS void")
     assert "\\x1b[2J" in shown and "\x1b[2J" not in shown
     assert "\x1b[2mNULL" in shown, "NULL is dim"
 
@@ -169,6 +169,17 @@ def test_await_goes_on_over_a_crash_of_the_daemon(ctl, local):
     printed, said = waiter.communicate(timeout=60)
     assert (waiter.returncode, printed) == (OK, b"5\n"), said
     assert b"trying again" in said
+
+
+def test_await_goes_on_over_a_restart(ctl, local):
+    job = ctl.run("submit", "--delay", "1s", "local", "SELECT 5 AS n").strip()
+    waiters = [ctl.start("await", job), ctl.start("gather", job)]
+    time.sleep(0.3)
+    local.restart()
+    for waiter, expected in zip(waiters, (b"5\n", job.encode() + b"\tdone\t5\n")):
+        printed, said = waiter.communicate(timeout=60)
+        assert (waiter.returncode, printed) == (OK, expected), said
+        assert b"trying again" in said
 
 
 def test_ping_info_and_call(ctl):

@@ -201,6 +201,7 @@ survives_kill() {
     [[ $output == *"$id"* ]] || fail 'the job was not running yet'
     printf '  %s$ kill -9 %s      # the daemon%s\n' "$dim" "$daemon" "$plain"
     stop_daemon KILL
+    sleep 0.2 # the kernel closes the sockets of a killed process a moment later
     run 'awaitctl ping'
     [[ $status == 3 ]] || fail "expected exit code 3 from a daemon that is gone, got $status"
     printf '  %s$ awaitd --config awaitd.conf &      # and started again%s\n' "$dim" "$plain"

@@ -91,7 +91,8 @@ Test(ctl_duration, written_for_people)
     static const struct {
         uint64_t ms;
         const char *text;
-    } cases[] = {{340, "340ms"},       {2500, "2.5s"},        {5000, "5s"},
+    } cases[] = {{0, "0"},              {3600000, "1h"},
+                 {340, "340ms"},       {2500, "2.5s"},        {5000, "5s"},
                  {200000, "3m 20s"},   {5400000, "1h 30m"},   {352800000, "4d 2h"}};
     for (size_t index = 0; index < sizeof cases / sizeof cases[0]; index++) {
         char text[40];

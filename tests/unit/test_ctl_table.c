@@ -92,7 +92,9 @@ Test(ctl_table, pipes_get_one_line_a_row)
     two_columns(&table, &(struct table_style){0});
     table_add_text(&table, "a\tb");
     table_add_text(&table, "c\nd\\");
-    expect(&table, "a\\tb\tc\\nd\\\\\n");
+    table_add_text(&table, "");
+    table_add_text(&table, "");
+    expect(&table, "a\\tb\tc\\nd\\\\\n\t\n");
     table_free(&table);
 
     two_columns(&table, &(struct table_style){.header = true});

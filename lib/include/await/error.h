@@ -8,7 +8,7 @@
 
 #include <await/base.h>
 
-#define AW_ERROR_CODE_SIZE 32
+#define AW_ERROR_CODE_SIZE 32 /* SQLite's longest name has 30 */
 #define AW_ERROR_MESSAGE_SIZE 480
 
 struct aw_error {
