@@ -86,11 +86,16 @@ def submit_until_killed(own, first, name, chance):
         numbers = range(first + index, first + JOBS, CLIENTS)
         commands = [(number, command_for(number, name)) for number in numbers]
         submitters.append(Submitter(own, commands))
-    # From the first submissions to shortly after the last: all phases of a job's life are hit.
-    moment_s = chance.uniform(0.02, 2.0)
+    # After so many answers, however fast the machine; one time in five after the last of them, while
+    # the jobs run. The extra milliseconds spread it over the parts of a commit.
+    answers = chance.randrange(JOBS + JOBS // 4)
+    extra_s = chance.uniform(0.0, 0.02 if answers < JOBS else 0.5)
     for submitter in submitters:
         submitter.start()
-    time.sleep(moment_s)
+    while (sum(len(submitter.acknowledged) for submitter in submitters) < answers
+           and any(submitter.is_alive() for submitter in submitters)):
+        time.sleep(0.001)
+    time.sleep(extra_s)
     own.kill()
     for submitter in submitters:
         submitter.join(60)
