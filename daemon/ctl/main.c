@@ -35,11 +35,11 @@ enum {
 
 static const struct option global_options[] = {
     {"socket", 'S', OPTION_TEXT, "PATH", NULL,
-     "the daemon's socket (default: $AWAITD_SOCKET, else " SOCKET_PATH_DEFAULT ")"},
+     "the socket (default: $AWAITD_SOCKET, else " SOCKET_PATH_DEFAULT ")"},
     {"json", 'j', OPTION_FLAG, NULL, NULL, "print JSON: rows as an array of objects"},
     {"table", 0, OPTION_FLAG, NULL, NULL, "print aligned tables also into a pipe or a file"},
     {"header", 0, OPTION_FLAG, NULL, NULL, "column names above tab-separated rows"},
-    {"reply-timeout", 0, OPTION_DURATION, "DURATION", NULL,
+    {"reply-timeout", 0, OPTION_DURATION, "TIME", NULL,
      "how long the daemon may take to answer (default 30s; 0: for ever)"},
     {"help", 'h', OPTION_FLAG, NULL, NULL, "explain awaitctl, or the command"},
     {"version", 0, OPTION_FLAG, NULL, NULL, "print the version"},

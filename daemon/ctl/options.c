@@ -176,6 +176,6 @@ void options_print_help(const struct option *options, FILE *out)
                  option->letter != 0 ? option->letter : ' ', option->letter != 0 ? ", " : "  ",
                  option->name, optional ? "[=" : option->kind == OPTION_FLAG ? "" : " ",
                  option->kind == OPTION_FLAG ? "" : option->value_name, optional ? "]" : "");
-        fprintf(out, "  %-26s %s\n", form, option->help);
+        fprintf(out, "  %-28s %s\n", form, option->help);
     }
 }
