@@ -13,7 +13,7 @@
     {"format", 0, OPTION_TEXT, "rows|json", "FORMAT", "the shape of an SQL result"}
 #define OPTION_NULLS \
     {"null", 0, OPTION_NUMBER_LIST, "N[,N...]", "NULL", \
-     "the job's arguments of these numbers, from 1, are SQL NULL"}
+     "these arguments are SQL NULL (the SQL is 1, its parameters 2...)"}
 #define OPTION_FILES \
     {"files", 'f', OPTION_FLAG, NULL, NULL, \
      "an argument - is standard input, @PATH a file, @@X the text @X"}
@@ -28,7 +28,7 @@ static const struct option submit_options[] = {
     {"backoff", 0, OPTION_DURATION_PAIR, "MIN,MAX", "BACKOFF",
      "pause between attempts (default 1s,1h)"},
     {"keep", 0, OPTION_DURATION, "DURATION", "KEEP",
-     "keep the result that long (default 1h); 0 drops it"},
+     "how long a done job is kept (default 1h); 0: not at all"},
     OPTION_FORMAT,
     OPTION_NULLS,
     {"wait", 'w', OPTION_DURATION_OPTIONAL, "DURATION", NULL, "await the result and print it"},

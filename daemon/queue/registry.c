@@ -39,6 +39,17 @@ static uint32_t hash_of(const char *queue, size_t queue_size, const char *target
     return hash % LANE_BUCKETS;
 }
 
+/* Names are views into a client's request: not strndup, which wants a string's end somewhere. */
+static char *copy_name(const char *name, size_t size)
+{
+    char *copy = malloc(size + 1);
+    if (!copy)
+        return NULL;
+    memcpy(copy, name, size);
+    copy[size] = '\0';
+    return copy;
+}
+
 static struct job_queue *find_queue(struct broker *broker, const char *name, size_t name_size)
 {
     struct job_queue *queue = broker->queues;
@@ -47,7 +58,7 @@ static struct job_queue *find_queue(struct broker *broker, const char *name, siz
     if (queue)
         return queue;
     queue = calloc(1, sizeof *queue);
-    char *copy = strndup(name, name_size);
+    char *copy = copy_name(name, name_size);
     if (!queue || !copy) {
         free(queue);
         free(copy);
@@ -89,7 +100,7 @@ static struct lane *make_lane(struct broker *broker, uint32_t id, const char *qu
     struct lane *lane = &slot->lane;
     lane->id = id;
     lane->queue = find_queue(broker, queue, queue_size);
-    lane->target_name = strndup(target, target_size);
+    lane->target_name = copy_name(target, target_size);
     lane->target = registry_target(broker, target, target_size);
     lane->complete = true;
     if (lane->queue && lane->target_name &&
