@@ -116,6 +116,9 @@ void window_tick(struct broker *broker);
 /* --- dispatch.c: which job runs next --------------------------------------------------- */
 void dispatch(struct target_lanes *target);
 void dispatch_all(struct broker *broker);
+/* The job's place in its queue is free: once its outcome is durable, so that with a concurrency of one
+ * the next job starts only when the one before it can no longer run again. */
+void dispatch_leave_queue(struct broker *broker, struct job_queue *queue);
 
 /* One execution of one job; freed when its outcome is committed. */
 struct execution_record {

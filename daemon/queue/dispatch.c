@@ -59,6 +59,15 @@ void dispatch(struct target_lanes *target)
     }
 }
 
+void dispatch_leave_queue(struct broker *broker, struct job_queue *queue)
+{
+    bool was_full = queue->running >= queue->settings->concurrency;
+    queue->running--;
+    /* other targets may have been waiting for this place */
+    if (was_full)
+        dispatch_all(broker);
+}
+
 void dispatch_all(struct broker *broker)
 {
     for (uint32_t i = 0; i < broker->target_count; i++)
@@ -94,7 +103,6 @@ static int execute(void *argument)
 {
     struct execution_record *record = argument;
     struct target_lanes *target = record->target;
-    struct job_queue *queue = record->job->lane->queue;
     struct broker *broker = record->broker;
 
     run_job(record);
@@ -102,13 +110,8 @@ static int execute(void *argument)
     /* a target that is up and still cannot take it must not spin */
     if (record->outcome.kind == OUTCOME_UNAVAILABLE && target->target.up && !broker->stopping)
         (void)aw_sleep(UNAVAILABLE_PAUSE_MS);
-    bool queue_was_full = queue->running >= queue->settings->concurrency;
     target->running--;
-    queue->running--;
     settle(record);
-    if (queue_was_full)
-        dispatch_all(broker);
-    else
-        dispatch(target);
+    dispatch(target);
     return 0;
 }

@@ -100,13 +100,16 @@ static void settled(struct store_change *change, int result)
         watches_finish(broker, job->id, change->state, &record->outcome.result,
                        record->outcome.code, record->outcome.message);
     }
-    struct target_lanes *target = record->target;
+    struct target_lanes *target = record->target; /* NULL: it was cancelled while it waited */
+    struct job_queue *queue = job->lane->queue;
     forget_job(broker, job);
     buffer_free(&record->outcome.result);
     free(record);
+    if (!target)
+        return;
+    dispatch_leave_queue(broker, queue);
     /* dispatching stops while the committer is congested: this may be the end of that */
-    if (target)
-        dispatch(target);
+    dispatch(target);
 }
 
 /* How long a finished job stays: done and cancelled ones as submitted, dead ones long enough to be
@@ -179,10 +182,12 @@ void settle(struct execution_record *record)
         store_decision(record, &decision);
         return;
     }
+    struct job_queue *queue = job->lane->queue;
     job->record = NULL;
+    window_return(broker, job); /* which may free it */
+    dispatch_leave_queue(broker, queue);
     buffer_free(&outcome->result);
     free(record);
-    window_return(broker, job);
 }
 
 int settle_cancelled(struct broker *broker, struct job *job)
