@@ -79,7 +79,7 @@ struct broker {
     struct aw_group background; /* clock, disk watcher, targets' own tasks */
     struct aw_group commits;    /* the committer: outlives all who wait for it */
     struct aw_group executions;
-    uint64_t disk_free_bytes;
+    uint64_t disk_free_bytes; /* at the last look, less what was accepted since */
     struct broker_counters counters;
     bool stopping;
 };

@@ -121,6 +121,16 @@ static void apply_options(struct job *job, const struct submit_options *options,
     job->format = (uint8_t)options->format;
 }
 
+/* Once into the WAL, once into the database: between two looks at the disk the room is estimated, so
+ * that a burst cannot run through the reserve. */
+static void spend_room(struct broker *broker, const struct job *job)
+{
+    uint64_t bytes = 2 * (uint64_t)job_size_bytes(job);
+    if (broker->disk_free_bytes != UINT64_MAX)
+        broker->disk_free_bytes -= bytes < broker->disk_free_bytes ? bytes
+                                                                   : broker->disk_free_bytes;
+}
+
 int broker_submit(struct broker *broker, const struct submit_options *options,
                   struct argument target_name, const struct argument *arguments, uint32_t count,
                   broker_submitted done, void *context, struct aw_error *reterr)
@@ -147,6 +157,7 @@ int broker_submit(struct broker *broker, const struct submit_options *options,
     job->lane = lane;
     job->id = job_id_next(&broker->ids, now_ms);
     apply_options(job, options, now_ms);
+    spend_room(broker, job);
     *submission = (struct submission){.broker = broker, .done = done, .context = context};
     submission->change = (struct store_change){
         .kind = CHANGE_INSERT, .job = job, .done = stored, .context = submission};
