@@ -38,6 +38,7 @@ static _Thread_local struct {
     uint32_t first_free;
     struct aw_wait_list slot_waiters;
     struct aw_wait_list loan_waiters;
+    uint32_t loans_held; /* lent to tasks that have not given them back */
 } table;
 
 void operations_open(uint32_t operations_max)
@@ -51,6 +52,7 @@ void operations_open(uint32_t operations_max)
     table.first_free = NO_SLOT;
     table.slot_waiters = (struct aw_wait_list){0};
     table.loan_waiters = (struct aw_wait_list){0};
+    table.loans_held = 0;
 }
 
 void operations_close(void)
@@ -306,6 +308,15 @@ int ring_perform_all(const struct ring_request *requests, unsigned count, bool l
     return first_error;
 }
 
+/* All buffers were out when the kernel looked. When no task holds one now, nobody would wake us by
+ * giving one back: then the way on is to ask again. */
+static int wait_for_loan(void)
+{
+    if (table.loans_held == 0)
+        return 0;
+    return wait_list_park(&table.loan_waiters, "receive buffer");
+}
+
 int ring_receive_loan(int fd, const void **ret_data, uint32_t *ret_buffer)
 {
     struct ring_request request = {.kind = RING_RECEIVE_LOAN, .fd = fd};
@@ -313,25 +324,29 @@ int ring_receive_loan(int fd, const void **ret_data, uint32_t *ret_buffer)
         uint32_t buffer;
         int result = perform_once(&request, false, &buffer);
         if (result == -ENOBUFS) {
-            result = wait_list_park(&table.loan_waiters, "receive buffer");
-            if (result < 0)
-                return result;
+            result = wait_for_loan();
+            if (result == 0)
+                continue;
+        } else if (result == -EINTR) {
             continue;
         }
-        if (result == -EINTR)
-            continue;
         if (result > 0) {
+            table.loans_held++;
             *ret_data = backend_loan_data(buffer);
             *ret_buffer = buffer;
-        } else if (result == 0 && buffer != UINT32_MAX) {
-            ring_loan_return(buffer);
+            return result;
         }
+        if (result == 0 && buffer != UINT32_MAX)
+            backend_loan_return(buffer);
+        /* A turn that was granted to us and came to nothing goes to the next. */
+        (void)wait_list_grant_one(&table.loan_waiters);
         return result;
     }
 }
 
 void ring_loan_return(uint32_t buffer)
 {
+    table.loans_held--;
     backend_loan_return(buffer);
     (void)wait_list_grant_one(&table.loan_waiters);
 }
