@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#define ACCEPTS_AT_ONCE 16   /* accept loops a listener: connections taken in one turn of the loop */
 #define LAST_REPLIES_MS 1000 /* for the answers of commands that the deadline has ended */
 
 static void close_listeners(struct server *server)
@@ -39,11 +40,12 @@ static int open_listeners(struct server *server, struct aw_error *reterr)
             server->listener_count++;
     }
     handed_over_close_unused(&handed_over);
-    for (uint32_t i = 0; i < server->listener_count && result == 0; i++) {
-        result = aw_group_spawn(&server->accepting, listener_accept, &server->listeners[i]);
+    for (uint32_t i = 0; i < server->listener_count * ACCEPTS_AT_ONCE && result == 0; i++) {
+        struct listener *listener = &server->listeners[i / ACCEPTS_AT_ONCE];
+        result = aw_group_spawn(&server->accepting, listener_accept, listener);
         if (result < 0)
             aw_error_set(reterr, result, "cannot accept connections on %s: %s",
-                         configuration->sockets[i].path, aw_error_text(result));
+                         listener->settings->path, aw_error_text(result));
     }
     return result;
 }
@@ -120,7 +122,7 @@ void server_close(struct server *server, uint64_t deadline_ns)
     if (!wait_until_empty(server, deadline_ns)) {
         cancel_handlers(server);
         if (!wait_until_empty(server, aw_after_ms(LAST_REPLIES_MS)))
-            log_line(LOG_LEVEL_WARNING, "%u clients are disconnected with replies they have not "
+            log_line(LOG_LEVEL_WARNING, "%u client(s) are disconnected with replies they have not "
                      "taken", server->connection_count);
     }
     aw_group_cancel(&server->tasks);
