@@ -8,7 +8,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#define ACCEPTS_AT_ONCE 16   /* accept loops a listener: connections taken in one turn of the loop */
+#define ACCEPTS_AT_ONCE 16   /* accept loops a listener: connections taken in one turn */
 #define LAST_REPLIES_MS 1000 /* for the answers of commands that the deadline has ended */
 
 static void close_listeners(struct server *server)

@@ -73,12 +73,15 @@ Test(command, line_breaks_in_a_name_cannot_forge_a_reply)
 
 Test(command, number_of_words_is_checked)
 {
-    cr_expect_str_eq(find(ALLOW_ALL, "AWAIT", 1), "-ERR wrong number of arguments for 'await' command");
+    cr_expect_str_eq(find(ALLOW_ALL, "AWAIT", 1),
+                     "-ERR wrong number of arguments for 'await' command");
     cr_expect_str_eq(find(ALLOW_ALL, "AWAIT", 2), "AWAIT");
     cr_expect_str_eq(find(ALLOW_ALL, "AWAIT", 4), "AWAIT");
-    cr_expect_str_eq(find(ALLOW_ALL, "AWAIT", 5), "-ERR wrong number of arguments for 'await' command");
+    cr_expect_str_eq(find(ALLOW_ALL, "AWAIT", 5),
+                     "-ERR wrong number of arguments for 'await' command");
     cr_expect_str_eq(find(ALLOW_ALL, "GATHER", 60), "GATHER");
-    cr_expect_str_eq(find(ALLOW_ALL, "echo", 3), "-ERR wrong number of arguments for 'echo' command");
+    cr_expect_str_eq(find(ALLOW_ALL, "echo", 3),
+                     "-ERR wrong number of arguments for 'echo' command");
 }
 
 Test(command, socket_decides_what_is_allowed)
@@ -89,14 +92,16 @@ Test(command, socket_decides_what_is_allowed)
     cr_expect_str_eq(find(ALLOW_OBSERVE | ALLOW_WORK, "SUBMIT", 3),
                      "-NOPERM this socket does not allow SUBMIT (allowed: work observe)");
     cr_expect_str_eq(find(ALLOW_OBSERVE, "AWAIT", 2), "AWAIT");
-    cr_expect_str_eq(find(0, "RUN", 3), "-NOPERM this socket does not allow RUN (allowed: nothing)");
+    cr_expect_str_eq(find(0, "RUN", 3),
+                     "-NOPERM this socket does not allow RUN (allowed: nothing)");
     cr_expect_str_eq(find(0, "PING", 1), "PING");
     cr_expect_str_eq(find(0, "HELLO", 2), "HELLO");
 }
 
 Test(command, what_this_version_lacks_says_so)
 {
-    cr_expect_str_eq(find(ALLOW_ALL, "multi", 1), "-ERR MULTI is not supported by this version of awaitd");
+    cr_expect_str_eq(find(ALLOW_ALL, "multi", 1),
+                     "-ERR MULTI is not supported by this version of awaitd");
     cr_expect_str_eq(find(ALLOW_ALL, "RESERVE", 2),
                      "-ERR RESERVE is not supported by this version of awaitd");
 }

@@ -1,4 +1,4 @@
-/* test_output.c - a connection's replies leave in the order of its requests, whenever they are made. */
+/* test_output.c - a connection's replies leave in the order of its requests. */
 #include "protocol/value.h"
 #include "server/connection.h"
 #include "server/server.h"
