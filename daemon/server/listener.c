@@ -13,6 +13,7 @@
 
 #define ACCEPT_PAUSE_MS 50
 #define COMPLAINT_INTERVAL_NS (60 * AW_NS_PER_S)
+#define PLACE_WAIT_MS 50
 #define REFUSAL_MS 1000
 #define HANDED_OVER_MAX 64
 
@@ -145,10 +146,25 @@ static void refuse(struct listener *listener, int fd, const char *text, const ch
     aw_close(fd);
 }
 
+/* At the limit a client may have left already without our having seen it: waits a moment for that. */
+static bool has_place(struct server *server)
+{
+    uint32_t clients_max = server->configuration->clients_max;
+    struct aw_scope scope;
+    aw_scope_enter(&scope, aw_after_ms(PLACE_WAIT_MS));
+    while (server->connection_count >= clients_max) {
+        aw_event_clear(&server->changed);
+        if (aw_event_wait(&server->changed) < 0)
+            break;
+    }
+    aw_scope_leave(&scope);
+    return server->connection_count < clients_max;
+}
+
 static void welcome(struct listener *listener, int fd)
 {
     struct server *server = listener->server;
-    if (server->connection_count >= server->configuration->clients_max) {
+    if (!has_place(server)) {
         refuse(listener, fd, "-ERR max number of clients reached\r\n",
                "clients_max clients are connected");
         return;
