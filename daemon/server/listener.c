@@ -146,7 +146,7 @@ static void refuse(struct listener *listener, int fd, const char *text, const ch
     aw_close(fd);
 }
 
-/* At the limit a client may have left already without our having seen it: waits a moment for that. */
+/* At the limit a client may have left already without our having seen it: waits a moment. */
 static bool has_place(struct server *server)
 {
     uint32_t clients_max = server->configuration->clients_max;
