@@ -158,8 +158,10 @@ static int run(void *argument)
 {
     struct process *process = argument;
     int result = load_configuration(process);
-    if (result < 0 || process->options.check)
+    if (result < 0 || process->options.check) {
+        config_free(&process->configuration);
         return result;
+    }
     process->signals = open_signals();
     if (process->signals < 0) {
         log_line(LOG_LEVEL_ERROR, "cannot receive signals: %s", aw_error_text(process->signals));

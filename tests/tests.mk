@@ -4,7 +4,7 @@ ASAN_BUILD ?= build-asan
 ASAN_MAKE = $(MAKE) --no-print-directory BUILD=$(ASAN_BUILD) SANITIZE=address,undefined \
   OPTIMIZE='-O1 -g'
 # One place for what sanitizers must do; the daemon's own log is searched for reports as well.
-export ASAN_OPTIONS ?= detect_leaks=1:detect_stack_use_after_return=1:strict_string_checks=1:abort_on_error=0
+export ASAN_OPTIONS ?= detect_leaks=1:detect_stack_use_after_return=1:abort_on_error=0
 export UBSAN_OPTIONS ?= print_stacktrace=1:halt_on_error=1
 JOBS ?= $(shell nproc 2>/dev/null || echo 2)
 RESULTS ?= $(BUILD)/results

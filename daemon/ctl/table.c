@@ -115,7 +115,8 @@ static void print_row(struct table *table, FILE *out, struct table_cell *row, co
         struct table_cell *cell = &row[column];
         bool last = column + 1 == table->column_count;
         if (!table->style.terminal) {
-            fwrite(cell->text.data, 1, cell->text.size, out);
+            if (cell->text.size > 0)
+                fwrite(cell->text.data, 1, cell->text.size, out);
             fputc(last ? '\n' : '\t', out);
             continue;
         }

@@ -86,8 +86,8 @@ def submit_until_killed(own, first, name, chance):
         numbers = range(first + index, first + JOBS, CLIENTS)
         commands = [(number, command_for(number, name)) for number in numbers]
         submitters.append(Submitter(own, commands))
-    # After so many answers, however fast the machine; one time in five after the last of them, while
-    # the jobs run. The extra milliseconds spread it over the parts of a commit.
+    # After so many answers, however fast the machine; one time in five after the last of them,
+    # while the jobs run. The extra milliseconds spread it over the parts of a commit.
     answers = chance.randrange(JOBS + JOBS // 4)
     extra_s = chance.uniform(0.0, 0.02 if answers < JOBS else 0.5)
     for submitter in submitters:
