@@ -1,5 +1,5 @@
-/* test_sqlite.c - the connection and the pool: waits suspend only their task, cancellation reaches a
- * long query, writers take turns, errors say what happened, a failed write is never papered over. */
+/* test_sqlite.c - the connection and the pool: waits suspend only their task, cancellation reaches
+ * a long query, writers take turns, errors say what happened, a failed write is final. */
 #include "support/process.h"
 
 #include <await.h>
@@ -87,7 +87,7 @@ static struct aw_task *start(const char *sql)
     return task;
 }
 
-/* --- waiting ------------------------------------------------------------------------------------- */
+/* --- waiting --- */
 
 static int sleep_body(void *argument)
 {
@@ -189,7 +189,7 @@ Test(sqlite, waits_for_a_lock_suspend)
     cr_assert_eq(aw_run(busy_body, NULL), 0);
 }
 
-/* --- the pool ------------------------------------------------------------------------------------ */
+/* --- the pool --- */
 
 static int increment_task(void *argument)
 {
@@ -318,7 +318,7 @@ Test(sqlite, a_replaced_file_is_noticed)
     cr_assert_eq(aw_run(moved_body, NULL), 0);
 }
 
-/* --- what users may not do ------------------------------------------------------------------------ */
+/* --- what users may not do --- */
 
 static int refusals_body(void *argument)
 {
@@ -400,7 +400,7 @@ Test(sqlite, deep_statements_fit_the_stack)
     cr_assert_eq(aw_run_with(&options, deep_body, NULL, NULL), 0);
 }
 
-/* --- failures ------------------------------------------------------------------------------------ */
+/* --- failures --- */
 
 static int failures;
 

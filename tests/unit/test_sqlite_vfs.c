@@ -1,6 +1,5 @@
 /* test_sqlite_vfs.c - SQLite on the awaited VFS: what is written is there, also for others and
  * after a crash; locks hold between connections, processes and VFSes; a full disk rolls back. */
-#include "clients/sqlite_gather.h"
 #include "support/process.h"
 
 #include <await.h>
@@ -113,52 +112,7 @@ static void expect_stock(const char *sql, const char *expected)
     cr_expect_str_eq(answer, expected, "%s gave %s", sql, answer);
 }
 
-/* --- the gather ------------------------------------------------------------------------ */
-
-Test(sqlite_vfs, gather_equals_a_plain_file)
-{
-    enum { SIZE = 4096 };
-    char plain[SIZE];
-    bool written[SIZE] = { false };
-    memset(plain, 0, sizeof(plain));
-    struct gather gather = { 0 };
-    srand(7);
-    for (int round = 0; round < 2000; round++) {
-        size_t offset = (size_t)rand() % SIZE;
-        size_t size = 1 + (size_t)rand() % 200;
-        if (offset + size > SIZE)
-            size = SIZE - offset;
-        if (round % 97 == 96) {
-            gather_truncate(&gather, offset);
-            memset(plain + offset, 0, SIZE - offset);
-            memset(written + offset, 0, SIZE - offset);
-            continue;
-        }
-        char data[200];
-        memset(data, 'a' + rand() % 26, sizeof(data));
-        cr_assert_eq(gather_write(&gather, data, size, offset), 0);
-        memcpy(plain + offset, data, size);
-        memset(written + offset, 1, size);
-
-        char seen[SIZE];
-        memset(seen, 0, sizeof(seen));
-        gather_overlay(&gather, seen, SIZE, 0);
-        cr_assert_eq(memcmp(seen, plain, SIZE), 0);
-        size_t end = SIZE;
-        while (end > 0 && !written[end - 1])
-            end--;
-        cr_assert_eq(gather_end(&gather), end);
-        bool covered = memchr(written + offset, 0, size) == NULL;
-        cr_assert_eq(gather_covers(&gather, size, offset), covered);
-        size_t total = 0;
-        for (unsigned i = 0; i < gather.count; i++)
-            total += gather.extents[i].size;
-        cr_assert_eq(total, gather.size_bytes);
-    }
-    gather_free(&gather);
-}
-
-/* --- round trips ----------------------------------------------------------------------- */
+/* --- round trips --- */
 
 static int round_trip_body(void *argument)
 {
@@ -293,7 +247,7 @@ Test(sqlite_vfs, what_cannot_be_opened)
     cr_assert_eq(aw_run(refused_body, NULL), 0);
 }
 
-/* --- locks ----------------------------------------------------------------------------- */
+/* --- locks --- */
 
 static int exclusive_body(void *argument)
 {
@@ -403,7 +357,7 @@ Test(sqlite_vfs, foreign_process_holds_the_lock)
     cr_assert_eq(aw_run(foreign_lock_body, NULL), 0);
 }
 
-/* --- crashes --------------------------------------------------------------------------- */
+/* --- crashes --- */
 
 struct crash {
     unsigned flags;
@@ -492,7 +446,7 @@ Test(sqlite_vfs, shared_survives_kill)
     crash_rounds(0);
 }
 
-/* --- a full disk ----------------------------------------------------------------------- */
+/* --- a full disk --- */
 
 static int full_body(void *argument)
 {
