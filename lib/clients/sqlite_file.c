@@ -8,7 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-static bool gathers(const struct sqlite_file *file)
+/* A write to it that fails leaves unknown what is stored. */
+static bool is_vital(const struct sqlite_file *file)
 {
     return file->kind == FILE_DATABASE || file->kind == FILE_WAL;
 }
@@ -37,9 +38,11 @@ static int file_close(sqlite3_file *base)
     struct sqlite_file *file = sqlite_file_of(base);
     /* Whatever was committed has been synced; the rest goes out for the sake of order, and if that
      * fails recovery does without it. */
-    if (gathers(file) && !sqlite_file_failed(file))
+    if (!sqlite_file_failed(file))
         (void)!sqlite_file_flush(file);
     gather_free(&file->gather);
+    if (file->kind == FILE_WAL && file->database)
+        file->database->wal = NULL;
     if (file->shm)
         (void)!sqlite_file_shm_unmap(base, 0);
     sqlite_io_close(file->fd);
@@ -90,10 +93,15 @@ int sqlite_file_flush(struct sqlite_file *file)
 
 static int write_at_once(struct sqlite_file *file, const void *data, size_t size, uint64_t offset)
 {
+    file->unsynced = true;
     int result = sqlite_io_write(file->fd, data, size, offset, false);
     if (result == 0)
         return SQLITE_OK;
     file->last_errno = -result;
+    if (is_vital(file)) {
+        sqlite_file_fail(file, result);
+        return SQLITE_IOERR_WRITE;
+    }
     /* The database has not been touched yet: SQLite rolls back and the outcome is known. */
     return result == -ENOSPC || result == -EDQUOT || result == -EFBIG ? SQLITE_FULL
                                                                       : SQLITE_IOERR_WRITE;
@@ -104,15 +112,15 @@ static int file_write(sqlite3_file *base, const void *data, int size, sqlite3_in
     struct sqlite_file *file = sqlite_file_of(base);
     if (sqlite_file_failed(file))
         return SQLITE_IOERR_WRITE;
-    if (!gathers(file))
-        return write_at_once(file, data, (size_t)size, (uint64_t)offset);
-
     if (file->kind == FILE_WAL && offset == 0 && !is_ours_alone(file))
         file->reserved_known = false; /* a WAL that begins anew may have been cut by others */
     int result = sqlite_file_reserve(file, (uint64_t)offset + (uint64_t)size);
     if (result != SQLITE_OK)
         return result;
 
+    bool gathers = file->kind == FILE_WAL || (file->kind == FILE_DATABASE && is_ours_alone(file));
+    if (!gathers)
+        return write_at_once(file, data, (size_t)size, (uint64_t)offset);
     if (gather_write(&file->gather, data, (size_t)size, (uint64_t)offset) < 0)
         return SQLITE_IOERR_NOMEM;
     if (file->gather.size_bytes > GATHER_BYTES_MAX)
@@ -173,7 +181,7 @@ static int file_sync(sqlite3_file *base, int flags)
         result = sqlite_io_sync_directory_of(file->path);
     if (result < 0) {
         file->last_errno = -result;
-        if (gathers(file))
+        if (is_vital(file))
             sqlite_file_fail(file, result);
         return SQLITE_IOERR_FSYNC;
     }

@@ -135,6 +135,8 @@ static int vfs_open(sqlite3_vfs *vfs, sqlite3_filename name, sqlite3_file *base,
                                 sqlite3_uri_boolean(name, "psow", 1);
     if (file->kind == FILE_WAL)
         file->gather.first_bytes = (size_t)64 << 10;
+    if (file->kind == FILE_WAL && file->database)
+        file->database->wal = file;
     file->base.pMethods = &sqlite_file_methods;
     if (ret_flags)
         *ret_flags = flags;
