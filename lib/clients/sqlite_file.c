@@ -14,13 +14,6 @@ static bool is_vital(const struct sqlite_file *file)
     return file->kind == FILE_DATABASE || file->kind == FILE_WAL;
 }
 
-/* Nobody else can have written to the file since our last sync of it. */
-static bool is_ours_alone(const struct sqlite_file *file)
-{
-    const struct sqlite_file *database = file->database ? file->database : file;
-    return database->lock == SQLITE_LOCK_EXCLUSIVE;
-}
-
 void sqlite_file_fail(struct sqlite_file *file, int number)
 {
     struct sqlite_file *database = file->database ? file->database : file;
@@ -112,13 +105,14 @@ static int file_write(sqlite3_file *base, const void *data, int size, sqlite3_in
     struct sqlite_file *file = sqlite_file_of(base);
     if (sqlite_file_failed(file))
         return SQLITE_IOERR_WRITE;
-    if (file->kind == FILE_WAL && offset == 0 && !is_ours_alone(file))
+    if (file->kind == FILE_WAL && offset == 0 && !sqlite_file_is_ours_alone(file))
         file->reserved_known = false; /* a WAL that begins anew may have been cut by others */
     int result = sqlite_file_reserve(file, (uint64_t)offset + (uint64_t)size);
     if (result != SQLITE_OK)
         return result;
 
-    bool gathers = file->kind == FILE_WAL || (file->kind == FILE_DATABASE && is_ours_alone(file));
+    bool gathers = file->kind == FILE_WAL ||
+                   (file->kind == FILE_DATABASE && sqlite_file_is_ours_alone(file));
     if (!gathers)
         return write_at_once(file, data, (size_t)size, (uint64_t)offset);
     if (gather_write(&file->gather, data, (size_t)size, (uint64_t)offset) < 0)
@@ -160,7 +154,7 @@ static int file_truncate(sqlite3_file *base, sqlite3_int64 size)
 static int write_and_sync(struct sqlite_file *file)
 {
     const struct gather *gather = &file->gather;
-    if (gather->count == 1 && !file->unsynced && is_ours_alone(file))
+    if (gather->count == 1 && !file->unsynced && sqlite_file_is_ours_alone(file))
         return sqlite_io_write(file->fd, gather->extents[0].data, gather->extents[0].size,
                                gather->extents[0].offset, true);
     if (gather->count == 1)
@@ -250,7 +244,7 @@ static int file_control(sqlite3_file *base, int operation, void *argument)
     case SQLITE_FCNTL_SIZE_HINT:
         return sqlite_file_reserve(file, (uint64_t)*(sqlite3_int64 *)argument);
     case SQLITE_FCNTL_CKPT_START:
-        if (!is_ours_alone(file))
+        if (!sqlite_file_is_ours_alone(file))
             file->reserved_known = false;
         return SQLITE_NOTFOUND;
     case SQLITE_FCNTL_PERSIST_WAL:

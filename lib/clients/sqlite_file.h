@@ -76,6 +76,13 @@ static inline bool sqlite_file_failed(const struct sqlite_file *file)
     return file->database ? file->database->failed : file->failed;
 }
 
+/* Whether nobody else can read or write the database and its WAL now. */
+static inline bool sqlite_file_is_ours_alone(const struct sqlite_file *file)
+{
+    const struct sqlite_file *database = file->database ? file->database : file;
+    return database->lock == SQLITE_LOCK_EXCLUSIVE;
+}
+
 /* Marks it so, and tells the owner. */
 void sqlite_file_fail(struct sqlite_file *file, int number);
 
