@@ -388,6 +388,14 @@ static int deep_body(void *argument)
     ask_nested("SELECT replace(hex(zeroblob(400)), '0', 'a') LIKE '", "%a_", 160, "", "", "b'");
     ask_nested("SELECT 1", " UNION SELECT 2", 49, "", "", "");
     ask_nested("SELECT * FROM ", "(SELECT * FROM ", 20, "(SELECT 1)", ")", "");
+    /* A chain of WITH clauses, each upon the one before: SQLite has no limit for it. */
+    char *sql = malloc(1 << 17);
+    char *at = sql + sprintf(sql, "WITH a0 AS (SELECT 1 x)");
+    for (int i = 1; i < 3000; i++)
+        at += sprintf(at, ",a%d AS (SELECT x FROM a%d)", i, i - 1);
+    strcpy(at, " SELECT * FROM a2999");
+    expect_error(sql, "SQLITE_TOOBIG", "nests too deeply");
+    free(sql);
     run("SELECT 7");
     cr_expect_eq(last_number, 7);
     aw_sqlite_pool_free(pool);
