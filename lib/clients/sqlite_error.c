@@ -1,5 +1,6 @@
 /* sqlite_error.c - SQLite's result codes as names and as errnos. */
 #include "clients/sqlite_database.h"
+#include "clients/sqlite_memory.h"
 
 #include <await/scope.h>
 #include <errno.h>
@@ -104,6 +105,10 @@ int aw_sqlite_error(struct aw_sqlite *database, int result_code, struct aw_error
     }
     if (database->failed)
         number = -EUCLEAN;
+    if ((primary == SQLITE_NOMEM || number == -ENOMEM) && sqlite_memory_stack_was_short())
+        return aw_error_set_code(reterr, -E2BIG, "SQLITE_TOOBIG",
+                                 "the statement nests too deeply (its WITH clauses, views or "
+                                 "subqueries)");
     if (primary == SQLITE_CANTOPEN) {
         int cause = sqlite3_system_errno(database->handle);
         if (cause > 0)

@@ -8,16 +8,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-static bool gathers(const struct sqlite_file *file)
+/* A write to it that fails leaves unknown what is stored. */
+static bool is_vital(const struct sqlite_file *file)
 {
     return file->kind == FILE_DATABASE || file->kind == FILE_WAL;
-}
-
-/* Nobody else can have written to the file since our last sync of it. */
-static bool is_ours_alone(const struct sqlite_file *file)
-{
-    const struct sqlite_file *database = file->database ? file->database : file;
-    return database->lock == SQLITE_LOCK_EXCLUSIVE;
 }
 
 void sqlite_file_fail(struct sqlite_file *file, int number)
@@ -37,9 +31,11 @@ static int file_close(sqlite3_file *base)
     struct sqlite_file *file = sqlite_file_of(base);
     /* Whatever was committed has been synced; the rest goes out for the sake of order, and if that
      * fails recovery does without it. */
-    if (gathers(file) && !sqlite_file_failed(file))
+    if (!sqlite_file_failed(file))
         (void)!sqlite_file_flush(file);
     gather_free(&file->gather);
+    if (file->kind == FILE_WAL && file->database)
+        file->database->wal = NULL;
     if (file->shm)
         (void)!sqlite_file_shm_unmap(base, 0);
     sqlite_io_close(file->fd);
@@ -90,10 +86,15 @@ int sqlite_file_flush(struct sqlite_file *file)
 
 static int write_at_once(struct sqlite_file *file, const void *data, size_t size, uint64_t offset)
 {
+    file->unsynced = true;
     int result = sqlite_io_write(file->fd, data, size, offset, false);
     if (result == 0)
         return SQLITE_OK;
     file->last_errno = -result;
+    if (is_vital(file)) {
+        sqlite_file_fail(file, result);
+        return SQLITE_IOERR_WRITE;
+    }
     /* The database has not been touched yet: SQLite rolls back and the outcome is known. */
     return result == -ENOSPC || result == -EDQUOT || result == -EFBIG ? SQLITE_FULL
                                                                       : SQLITE_IOERR_WRITE;
@@ -104,15 +105,16 @@ static int file_write(sqlite3_file *base, const void *data, int size, sqlite3_in
     struct sqlite_file *file = sqlite_file_of(base);
     if (sqlite_file_failed(file))
         return SQLITE_IOERR_WRITE;
-    if (!gathers(file))
-        return write_at_once(file, data, (size_t)size, (uint64_t)offset);
-
-    if (file->kind == FILE_WAL && offset == 0 && !is_ours_alone(file))
+    if (file->kind == FILE_WAL && offset == 0 && !sqlite_file_is_ours_alone(file))
         file->reserved_known = false; /* a WAL that begins anew may have been cut by others */
     int result = sqlite_file_reserve(file, (uint64_t)offset + (uint64_t)size);
     if (result != SQLITE_OK)
         return result;
 
+    bool gathers = file->kind == FILE_WAL ||
+                   (file->kind == FILE_DATABASE && sqlite_file_is_ours_alone(file));
+    if (!gathers)
+        return write_at_once(file, data, (size_t)size, (uint64_t)offset);
     if (gather_write(&file->gather, data, (size_t)size, (uint64_t)offset) < 0)
         return SQLITE_IOERR_NOMEM;
     if (file->gather.size_bytes > GATHER_BYTES_MAX)
@@ -152,7 +154,7 @@ static int file_truncate(sqlite3_file *base, sqlite3_int64 size)
 static int write_and_sync(struct sqlite_file *file)
 {
     const struct gather *gather = &file->gather;
-    if (gather->count == 1 && !file->unsynced && is_ours_alone(file))
+    if (gather->count == 1 && !file->unsynced && sqlite_file_is_ours_alone(file))
         return sqlite_io_write(file->fd, gather->extents[0].data, gather->extents[0].size,
                                gather->extents[0].offset, true);
     if (gather->count == 1)
@@ -173,7 +175,7 @@ static int file_sync(sqlite3_file *base, int flags)
         result = sqlite_io_sync_directory_of(file->path);
     if (result < 0) {
         file->last_errno = -result;
-        if (gathers(file))
+        if (is_vital(file))
             sqlite_file_fail(file, result);
         return SQLITE_IOERR_FSYNC;
     }
@@ -242,7 +244,7 @@ static int file_control(sqlite3_file *base, int operation, void *argument)
     case SQLITE_FCNTL_SIZE_HINT:
         return sqlite_file_reserve(file, (uint64_t)*(sqlite3_int64 *)argument);
     case SQLITE_FCNTL_CKPT_START:
-        if (!is_ours_alone(file))
+        if (!sqlite_file_is_ours_alone(file))
             file->reserved_known = false;
         return SQLITE_NOTFOUND;
     case SQLITE_FCNTL_PERSIST_WAL:

@@ -2,9 +2,13 @@
  * temporary file. Shared by the parts of the VFS (sqlite_vfs.c opens files, sqlite_file.c reads
  * and writes them, sqlite_lock.c locks, sqlite_shm.c holds the wal-index).
  *
- * Writes to a database and a WAL gather in memory and reach the file at xSync, when more than
- * GATHER_BYTES_MAX has gathered, before a lock is given up, and at xClose. Everything else is
- * written at once: a rollback journal must be in the file before the database changes.
+ * Writes gather in memory only while nobody else may look at what they will be: those to a WAL
+ * while the connection holds the right to write to it, those to a database under its EXCLUSIVE
+ * lock. They reach the file at xSync, when more than GATHER_BYTES_MAX has gathered, before that
+ * lock is given up, and at xClose. Everything else is written at once: the pages of a checkpoint
+ * beside other connections (SQLite lets those read them from the file without a sync when a
+ * reader stops it halfway), and a rollback journal, which must be in the file before the database
+ * changes.
  *
  * A write or sync of a database or WAL that fails leaves unknown what is on the disk (the kernel
  * drops the pages it could not write and reports that once), so the database is marked failed for
@@ -51,6 +55,7 @@ struct sqlite_file {
     char *path;        /* NULL for an unnamed temporary file */
     struct gather gather;
     struct sqlite_file *database; /* whose failure this file shares; itself for a database */
+    struct sqlite_file *wal;      /* of a database: its WAL, if open */
     struct sqlite_shm *shm;
 
     bool failed;
@@ -71,6 +76,13 @@ static inline bool sqlite_file_failed(const struct sqlite_file *file)
     return file->database ? file->database->failed : file->failed;
 }
 
+/* Whether nobody else can read or write the database and its WAL now. */
+static inline bool sqlite_file_is_ours_alone(const struct sqlite_file *file)
+{
+    const struct sqlite_file *database = file->database ? file->database : file;
+    return database->lock == SQLITE_LOCK_EXCLUSIVE;
+}
+
 /* Marks it so, and tells the owner. */
 void sqlite_file_fail(struct sqlite_file *file, int number);
 
@@ -89,7 +101,7 @@ int sqlite_file_check_reserved(sqlite3_file *file, int *ret_reserved);
 /* sqlite_shm.c */
 AW_SUSPENDS int sqlite_file_shm_map(sqlite3_file *file, int region, int region_size, int extend,
                                     void volatile **ret_address);
-int sqlite_file_shm_lock(sqlite3_file *file, int offset, int count, int flags);
+AW_SUSPENDS int sqlite_file_shm_lock(sqlite3_file *file, int offset, int count, int flags);
 void sqlite_file_shm_barrier(sqlite3_file *file);
 AW_SUSPENDS int sqlite_file_shm_unmap(sqlite3_file *file, int delete_it);
 

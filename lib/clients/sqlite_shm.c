@@ -19,6 +19,7 @@
 #define SHM_LOCK_FIRST UINT64_C(120)
 #define SHM_SWITCH (SHM_LOCK_FIRST + SQLITE_SHM_NLOCK)
 #define ALLOCATION_UNIT 4096u
+#define WRITE_LOCK_SLOT 0 /* the right to append to the WAL */
 
 static int take_switch(int fd)
 {
@@ -170,6 +171,10 @@ int sqlite_file_shm_lock(sqlite3_file *base, int offset, int count, int flags)
     if (flags & SQLITE_SHM_UNLOCK) {
         if (!((shm->shared_mask | shm->exclusive_mask) & mask))
             return SQLITE_OK;
+        /* What a transaction that was rolled back has left in memory must not lie over, nor later
+         * overwrite, the frames that the next writer puts in the same place. */
+        if (offset == WRITE_LOCK_SLOT && !shared && file->wal && !sqlite_file_failed(file))
+            (void)!sqlite_file_flush(file->wal);
         type = F_UNLCK;
     } else if (shared && (shm->shared_mask & mask) == mask) {
         return SQLITE_OK;

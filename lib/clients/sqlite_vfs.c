@@ -7,6 +7,7 @@
 
 #include "clients/sqlite_file.h"
 #include "clients/sqlite_io.h"
+#include "clients/sqlite_memory.h"
 #include "ring/system.h"
 
 #include <await/clock.h>
@@ -135,6 +136,8 @@ static int vfs_open(sqlite3_vfs *vfs, sqlite3_filename name, sqlite3_file *base,
                                 sqlite3_uri_boolean(name, "psow", 1);
     if (file->kind == FILE_WAL)
         file->gather.first_bytes = (size_t)64 << 10;
+    if (file->kind == FILE_WAL && file->database)
+        file->database->wal = file;
     file->base.pMethods = &sqlite_file_methods;
     if (ret_flags)
         *ret_flags = flags;
@@ -306,7 +309,9 @@ int sqlite_vfs_register(struct aw_error *reterr)
         return aw_error_set(reterr, -EBUSY,
                             "cannot set up SQLite: it is already in use in this process; open the "
                             "first database with aw_sqlite_open");
-    result = sqlite3_vfs_register(&await_vfs, 0);
+    result = sqlite_memory_install();
+    if (result == SQLITE_OK)
+        result = sqlite3_vfs_register(&await_vfs, 0);
     if (result != SQLITE_OK)
         return aw_error_set_code(reterr, -ENOMEM, "", "cannot set up SQLite: %s",
                                  sqlite3_errstr(result));

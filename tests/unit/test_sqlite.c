@@ -1,5 +1,5 @@
-/* test_sqlite.c - the connection and the pool: waits suspend only their task, cancellation reaches a
- * long query, writers take turns, errors say what happened, a failed write is never papered over. */
+/* test_sqlite.c - the connection and the pool: waits suspend only their task, cancellation reaches
+ * a long query, writers take turns, errors say what happened, a failed write is final. */
 #include "support/process.h"
 
 #include <await.h>
@@ -87,7 +87,7 @@ static struct aw_task *start(const char *sql)
     return task;
 }
 
-/* --- waiting ------------------------------------------------------------------------------------- */
+/* --- waiting --- */
 
 static int sleep_body(void *argument)
 {
@@ -189,7 +189,7 @@ Test(sqlite, waits_for_a_lock_suspend)
     cr_assert_eq(aw_run(busy_body, NULL), 0);
 }
 
-/* --- the pool ------------------------------------------------------------------------------------ */
+/* --- the pool --- */
 
 static int increment_task(void *argument)
 {
@@ -318,7 +318,7 @@ Test(sqlite, a_replaced_file_is_noticed)
     cr_assert_eq(aw_run(moved_body, NULL), 0);
 }
 
-/* --- what users may not do ------------------------------------------------------------------------ */
+/* --- what users may not do --- */
 
 static int refusals_body(void *argument)
 {
@@ -388,6 +388,14 @@ static int deep_body(void *argument)
     ask_nested("SELECT replace(hex(zeroblob(400)), '0', 'a') LIKE '", "%a_", 160, "", "", "b'");
     ask_nested("SELECT 1", " UNION SELECT 2", 49, "", "", "");
     ask_nested("SELECT * FROM ", "(SELECT * FROM ", 20, "(SELECT 1)", ")", "");
+    /* A chain of WITH clauses, each upon the one before: SQLite has no limit for it. */
+    char *sql = malloc(1 << 17);
+    char *at = sql + sprintf(sql, "WITH a0 AS (SELECT 1 x)");
+    for (int i = 1; i < 3000; i++)
+        at += sprintf(at, ",a%d AS (SELECT x FROM a%d)", i, i - 1);
+    strcpy(at, " SELECT * FROM a2999");
+    expect_error(sql, "SQLITE_TOOBIG", "nests too deeply");
+    free(sql);
     run("SELECT 7");
     cr_expect_eq(last_number, 7);
     aw_sqlite_pool_free(pool);
@@ -400,7 +408,7 @@ Test(sqlite, deep_statements_fit_the_stack)
     cr_assert_eq(aw_run_with(&options, deep_body, NULL, NULL), 0);
 }
 
-/* --- failures ------------------------------------------------------------------------------------ */
+/* --- failures --- */
 
 static int failures;
 

@@ -87,7 +87,9 @@ static uint32_t fill(struct argument *arguments, const char *const *texts)
 static void expect_value(const struct outcome *outcome, const char *expected)
 {
     cr_expect_eq(outcome->kind, OUTCOME_DONE, "%s %s", outcome->code, outcome->message);
-    char *text = strndup(outcome->result.data ? outcome->result.data : "", outcome->result.size);
+    char *text = calloc(1, outcome->result.size + 1);
+    if (outcome->result.size > 0)
+        memcpy(text, outcome->result.data, outcome->result.size);
     cr_expect_str_eq(text, expected);
     free(text);
 }
@@ -144,7 +146,8 @@ static int results_body(void *argument)
     expect_json("$27\r\n[{\"n\":null},{\"n\":\"\\u0001\"}]\r\n",
                 "SELECT NULL AS n UNION ALL SELECT char(1)");
     expect_rows("+UPDATE 3\r\n", "WITH x AS (SELECT 'DELETE') UPDATE t SET r = 0");
-    expect_rows("*2\r\n*1\r\n$1\r\ni\r\n*1\r\n$1\r\n9\r\n", "DELETE FROM t WHERE i = 9 RETURNING i");
+    expect_rows("*2\r\n*1\r\n$1\r\ni\r\n*1\r\n$1\r\n9\r\n",
+                "DELETE FROM t WHERE i = 9 RETURNING i");
     expect_rows("+DELETE 2\r\n", "/* all */ DELETE FROM t");
     expect_rows("+DROP TABLE\r\n", "DROP TABLE t");
     cr_expect(target.up);

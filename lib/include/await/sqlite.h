@@ -41,8 +41,8 @@ enum aw_sqlite_flags {
     AW_SQLITE_EXCLUSIVE = 4,  /* keep every other connection and process out; the wal-index is then
                                  in private memory. -EBUSY when somebody has it open */
     AW_SQLITE_UNTRUSTED = 8,  /* the SQL comes from users: transactions, ATTACH, temporary objects
-                                 and most PRAGMAs are refused, SQLite's limits lowered for the sake
-                                 of the stack, sorting uses temporary files */
+                                 and most PRAGMAs are refused, SQLite's limits lowered, sorting uses
+                                 temporary files */
 };
 
 struct aw_sqlite_options {
