@@ -36,7 +36,12 @@ struct config_socket {
 };
 
 /* In the order of the words of `type`. */
-enum config_target_type { TARGET_TYPE_POSTGRES, TARGET_TYPE_REDIS, TARGET_TYPE_SQLITE };
+enum config_target_type {
+    TARGET_TYPE_POSTGRES,
+    TARGET_TYPE_REDIS,
+    TARGET_TYPE_SQLITE,
+    TARGET_TYPE_WORKER
+};
 enum config_delivery { DELIVERY_AT_LEAST_ONCE };
 
 struct config_target {

@@ -126,6 +126,18 @@ static int check_file(struct config_builder *builder, const struct section *sect
     return 0;
 }
 
+/* A target of the users' own processes connects to nothing. */
+static int check_worker(struct config_builder *builder, const struct section *section)
+{
+    static const char *const foreign[] = {"uri",           "path",       "connections", "pipeline",
+                                          "password_file", "credential", "connect_timeout"};
+    for (size_t i = 0; i < sizeof foreign / sizeof foreign[0]; i++)
+        if (section->set[config_key_find(SECTION_TARGET, foreign[i])].file)
+            return refuse_for_type(builder, section, foreign[i]);
+    builder->config.targets[section->index].pipeline = 1;
+    return 0;
+}
+
 static int check_target(struct config_builder *builder, const struct section *section)
 {
     struct config_target *target = &builder->config.targets[section->index];
@@ -133,6 +145,8 @@ static int check_target(struct config_builder *builder, const struct section *se
     int result = require(builder, section, "type", has_type);
     if (result < 0)
         return result;
+    if (target->type == TARGET_TYPE_WORKER)
+        return check_worker(builder, section);
     bool has_pipeline = section->set[config_key_find(SECTION_TARGET, "pipeline")].file != NULL;
     if (target->type == TARGET_TYPE_SQLITE) {
         if (has_pipeline && target->pipeline != PIPELINE_SQLITE)

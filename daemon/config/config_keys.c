@@ -16,7 +16,7 @@
 
 static const char *const log_levels[] = {"error", "warning", "info", "debug", NULL};
 static const char *const allowances[] = {"submit", "work", "observe", "admin", "all", NULL};
-static const char *const target_types[] = {"postgres", "redis", "sqlite", NULL};
+static const char *const target_types[] = {"postgres", "redis", "sqlite", "worker", NULL};
 static const char *const deliveries[] = {"at-least-once", NULL};
 static const char *const coalescings[] = {"0", NULL};
 
@@ -45,7 +45,7 @@ static const struct config_key socket_keys[] = {
 
 static const struct config_key target_keys[] = {
     {"type", VALUE_CHOICE, FIELD(config_target, type), .words = target_types,
-     .note = "worker and http are not supported by this version"},
+     .note = "http is not supported by this version"},
     {"uri", VALUE_TEXT, FIELD(config_target, uri)},
     {"path", VALUE_TEXT, FIELD(config_target, path)},
     {"connections", VALUE_NUMBER, FIELD(config_target, connections), 1, 1000},
@@ -89,5 +89,5 @@ int config_key_find(enum section_kind kind, const char *name)
 
 const char *config_target_type_name(uint32_t type)
 {
-    return type <= TARGET_TYPE_SQLITE ? target_types[type] : "unknown";
+    return type <= TARGET_TYPE_WORKER ? target_types[type] : "unknown";
 }

@@ -15,6 +15,7 @@ static const struct target_type *const types[] = {
     [TARGET_TYPE_POSTGRES] = &target_type_postgres,
     [TARGET_TYPE_REDIS] = &target_type_redis,
     [TARGET_TYPE_SQLITE] = &target_type_sqlite,
+    [TARGET_TYPE_WORKER] = &target_type_worker,
 };
 
 static void target_changed(struct target *target, void *context)

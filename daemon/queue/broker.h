@@ -79,6 +79,39 @@ AW_MUST_CHECK AW_SUSPENDS int broker_watch(struct broker *broker, struct watch *
 /* Ends it and frees the results. */
 void broker_unwatch(struct broker *broker, struct watch *watches, size_t count);
 
+/* --- workers ---------------------------------------------------------------------------- */
+
+struct reserve_request {
+    const struct argument *targets; /* names; of type worker */
+    uint32_t target_count;          /* 1 ... RESERVE_TARGETS_MAX */
+    uint32_t count;                 /* how many jobs at most */
+    uint64_t lease_ms;
+    uint64_t deadline_ns;           /* how long to wait for the first one */
+};
+
+/* Appends an array of [id, token, attempt, argument ...], empty when time is up. Negative errno
+ * with the reply's word in reterr->code (or without: -ECANCELED). */
+AW_MUST_CHECK AW_SUSPENDS int broker_reserve(struct broker *broker,
+                                             const struct reserve_request *request,
+                                             struct buffer *out, struct aw_error *reterr);
+
+enum worker_word_kind { WORKER_ACK, WORKER_NACK, WORKER_EXTEND, WORKER_PROGRESS };
+
+struct worker_word {
+    enum worker_word_kind kind;
+    uint64_t id;
+    uint64_t token;
+    uint64_t number;             /* NACK: delay; EXTEND: lease; both in ms. PROGRESS: percent */
+    bool has_delay;              /* NACK */
+    const struct argument *text; /* ACK: result; NACK: reason; PROGRESS: text; or NULL */
+};
+
+/* What a worker says about the job it holds. ACK and NACK come back when their effect is durable.
+ * Negative errno with the reply's word in reterr->code: BADTOKEN, CANCELLED, NOJOB. */
+AW_MUST_CHECK AW_SUSPENDS int broker_worker_says(struct broker *broker,
+                                                 const struct worker_word *word,
+                                                 struct aw_error *reterr);
+
 /* --- looking and steering -------------------------------------------------------------- */
 
 /* Cancels jobs that have not finished; running ones are stopped on the server too. Returns how many

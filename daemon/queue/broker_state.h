@@ -100,6 +100,10 @@ AW_MUST_CHECK int broker_check(struct broker *broker, struct argument name,
                                const struct argument *arguments, uint32_t count,
                                struct target_lanes **ret_target, struct aw_error *reterr);
 
+/* Fills *reterr: NOTARGET and the names that are known. -ENOENT. */
+int broker_unknown_target(const struct broker *broker, struct argument name,
+                          struct aw_error *reterr);
+
 /* --- window.c: what of the backlog is in memory ---------------------------------------- */
 /* A ready job that is stored now: into its window, or back to being only on disk (then it is
  * freed). */
@@ -116,8 +120,8 @@ void window_tick(struct broker *broker);
 /* --- dispatch.c: which job runs next --------------------------------------------------- */
 void dispatch(struct target_lanes *target);
 void dispatch_all(struct broker *broker);
-/* The job's place in its queue is free: once its outcome is durable, so that with a concurrency of one
- * the next job starts only when the one before it can no longer run again. */
+/* The job's place in its queue is free: once its outcome is durable, so that with a concurrency of
+ * one the next job starts only when the one before it can no longer run again. */
 void dispatch_leave_queue(struct broker *broker, struct job_queue *queue);
 
 /* One execution of one job; freed when its outcome is committed. */

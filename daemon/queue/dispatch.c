@@ -48,11 +48,18 @@ static bool start(struct target_lanes *target, struct lane *lane)
     return false;
 }
 
+static bool has_room(const struct target_lanes *target)
+{
+    const struct target_type *type = target->target.type;
+    uint32_t capacity = type->capacity ? type->capacity(&target->target) : target->capacity;
+    return target->running < capacity;
+}
+
 void dispatch(struct target_lanes *target)
 {
     struct broker *broker = target->broker;
     while (target->lane_count > 0 && !broker->stopping && target->target.up &&
-           target->running < target->capacity && !committer_is_congested(&broker->committer)) {
+           has_room(target) && !committer_is_congested(&broker->committer)) {
         struct lane *lane = next_lane(target);
         if (!lane || !start(target, lane))
             return;
@@ -81,6 +88,7 @@ static void run_job(struct execution_record *record)
         .arguments = job->arguments,
         .argument_count = job->argument_count,
         .job_id = job->id,
+        .attempt = job->attempts + 1,
         .format = (enum result_format)job->format,
         .result_size_max = record->broker->configuration->result_size_max,
     };
@@ -108,7 +116,8 @@ static int execute(void *argument)
     run_job(record);
     broker->counters.executed++;
     /* a target that is up and still cannot take it must not spin */
-    if (record->outcome.kind == OUTCOME_UNAVAILABLE && target->target.up && !broker->stopping)
+    if (record->outcome.kind == OUTCOME_UNAVAILABLE && target->target.up && !broker->stopping &&
+        !target->target.type->capacity)
         (void)aw_sleep(UNAVAILABLE_PAUSE_MS);
     target->running--;
     settle(record);

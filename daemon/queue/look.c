@@ -1,5 +1,6 @@
 /* look.c - JOB and JOBS: what is stored, with what only memory knows (running) laid over it. */
 #include "queue/broker_state.h"
+#include "targets/target_worker.h"
 
 #include <errno.h>
 #include <fnmatch.h>
@@ -44,6 +45,21 @@ static void write_error(struct buffer *out, const struct stored_job *job)
     field_text(out, "error", job->error_code || job->error_message ? error : NULL);
 }
 
+/* What its worker has said, while one holds it. */
+static void write_progress(struct buffer *out, const struct job *live)
+{
+    uint32_t percent;
+    char text[PROGRESS_TEXT_SIZE];
+    bool known = live && live->state == JOB_RUNNING && live->lane->target &&
+                 worker_progress_of(&live->lane->target->target, live->id, &percent, text);
+    value_bulk_text(out, "progress");
+    if (known)
+        value_integer(out, percent);
+    else
+        value_null(out);
+    field_text(out, "progress_text", known && text[0] ? text : NULL);
+}
+
 static enum job_state state_now(const struct broker *broker, const struct stored_job *job)
 {
     const struct job *live = job_table_find(&broker->jobs, job->id);
@@ -56,7 +72,7 @@ static void write_job(const struct broker *broker, const struct stored_job *job,
                       bool with_contents, struct buffer *out)
 {
     const struct job *live = job_table_find(&broker->jobs, job->id);
-    value_map(out, with_contents ? 21 : 19);
+    value_map(out, with_contents ? 23 : 21);
     value_bulk_text(out, "id");
     value_bulk_number(out, job->id);
     field_text(out, "queue", job->lane ? job->lane->queue->name : NULL);
@@ -77,6 +93,7 @@ static void write_job(const struct broker *broker, const struct stored_job *job,
     field_number(out, "keep", job->keep_ms);
     field_text(out, "format", job->format == FORMAT_JSON ? "json" : "rows");
     write_error(out, job);
+    write_progress(out, live);
     if (!with_contents)
         return;
     value_bulk_text(out, "arguments");

@@ -178,6 +178,8 @@ void settle(struct execution_record *record)
     }
     struct decision decision = settle_decide(job, outcome->kind, record->timed_out,
                                              (uint32_t)aw_random_below(UINT64_C(1) << 32));
+    if (outcome->has_delay && decision.state == JOB_SCHEDULED)
+        decision.delay_ms = outcome->delay_ms;
     if (decision.state != JOB_READY) {
         store_decision(record, &decision);
         return;

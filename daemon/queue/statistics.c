@@ -62,7 +62,8 @@ static void write_targets(const struct broker *broker, struct buffer *out)
         const struct target *target = &lanes->target;
         buffer_printf(out, "target_%s:type=%s,state=%s,running=%u,capacity=%u",
                       target->settings.name, target->type->name, target->up ? "up" : "down",
-                      lanes->running, lanes->capacity);
+                      lanes->running,
+                      target->type->capacity ? target->type->capacity(target) : lanes->capacity);
         if (!target->up)
             buffer_printf(out, ",since=%" PRIu64 ",reason=%s", target->down_since_ms,
                           target->down_reason);

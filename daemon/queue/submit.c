@@ -68,7 +68,7 @@ static int check_room(struct broker *broker, struct aw_error *reterr)
     return 0;
 }
 
-static int unknown_target(const struct broker *broker, struct argument name,
+int broker_unknown_target(const struct broker *broker, struct argument name,
                           struct aw_error *reterr)
 {
     char known[256] = "";
@@ -88,7 +88,7 @@ int broker_check(struct broker *broker, struct argument name, const struct argum
 {
     struct target_lanes *target = registry_target(broker, name.data, name.size);
     if (!target)
-        return unknown_target(broker, name, reterr);
+        return broker_unknown_target(broker, name, reterr);
     struct aw_error error = {0};
     int result = target->target.type->check(&target->target, arguments, count, &error);
     if (result < 0)
@@ -121,8 +121,8 @@ static void apply_options(struct job *job, const struct submit_options *options,
     job->format = (uint8_t)options->format;
 }
 
-/* Once into the WAL, once into the database: between two looks at the disk the room is estimated, so
- * that a burst cannot run through the reserve. */
+/* Once into the WAL, once into the database: between two looks at the disk the room is estimated,
+ * so that a burst cannot run through the reserve. */
 static void spend_room(struct broker *broker, const struct job *job)
 {
     uint64_t bytes = 2 * (uint64_t)job_size_bytes(job);

@@ -55,6 +55,11 @@ void command_await(struct connection *, struct argument *, uint32_t, struct buff
 void command_gather(struct connection *, struct argument *, uint32_t, struct buffer *);
 void command_race(struct connection *, struct argument *, uint32_t, struct buffer *);
 void command_cancel(struct connection *, struct argument *, uint32_t, struct buffer *);
+void command_reserve(struct connection *, struct argument *, uint32_t, struct buffer *);
+void command_ack(struct connection *, struct argument *, uint32_t, struct buffer *);
+void command_nack(struct connection *, struct argument *, uint32_t, struct buffer *);
+void command_extend(struct connection *, struct argument *, uint32_t, struct buffer *);
+void command_progress(struct connection *, struct argument *, uint32_t, struct buffer *);
 void command_job(struct connection *, struct argument *, uint32_t, struct buffer *);
 void command_jobs(struct connection *, struct argument *, uint32_t, struct buffer *);
 void command_info(struct connection *, struct argument *, uint32_t, struct buffer *);

@@ -19,6 +19,7 @@ struct execution {
     const struct argument *arguments; /* without the target's name */
     uint32_t argument_count;
     uint64_t job_id;                  /* 0 for RUN */
+    uint32_t attempt;                 /* from 1 */
     enum result_format format;
     size_t result_size_max;           /* bytes; more is OUTCOME_DEAD with code RESULTTOOBIG */
 };
@@ -42,6 +43,8 @@ struct outcome {
     char code[AW_ERROR_CODE_SIZE]; /* SQLSTATE, SQLITE_..., Redis' word, or ours in capitals */
     char message[AW_ERROR_MESSAGE_SIZE]; /* one line */
     struct buffer result;                /* RESP3 value (protocol/value.h); the receiver frees it */
+    bool has_delay; /* OUTCOME_RETRY: try again after delay_ms, not after the */
+    uint64_t delay_ms;                   /* job's own backoff */
 };
 
 struct target;
@@ -57,6 +60,10 @@ struct target_type {
     /* Starts pools and background tasks inside target->group and returns without waiting for the
      * engine: an absent one is normal. Negative errno only for what can never work. */
     AW_SUSPENDS int (*start)(struct target *target, struct aw_error *reterr);
+
+    /* How many executions it takes now, where that changes; NULL: target_capacity. After it has
+     * grown the owner dispatches again. */
+    uint32_t (*capacity)(const struct target *target);
 
     /* Runs one execution in the calling task, under its deadline and cancellation. Always fills
      * *ret_outcome. */
@@ -110,5 +117,6 @@ void outcome_set(struct outcome *outcome, enum outcome_kind kind, const char *co
 extern const struct target_type target_type_postgres;
 extern const struct target_type target_type_redis;
 extern const struct target_type target_type_sqlite;
+extern const struct target_type target_type_worker;
 
 #endif

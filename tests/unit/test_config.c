@@ -250,11 +250,19 @@ Test(config, wrong_values)
                    "all, got ','");
 }
 
+Test(config, a_worker_target_connects_to_nothing)
+{
+    assert_refused("[target mail]\ntype = worker\nuri = redis://localhost\n",
+                   "a.conf:3: uri in [target mail] is not for type worker");
+    assert_refused("[target mail]\ntype = worker\nconnections = 2\n",
+                   "a.conf:3: connections in [target mail] is not for type worker");
+}
+
 Test(config, what_this_version_does_not_support)
 {
-    assert_refused("[target mail]\ntype = worker\n",
-                   "a.conf:2: type in [target mail] must be one of postgres, redis or sqlite, got "
-                   "'worker'; worker and http are not supported by this version");
+    assert_refused("[target hook]\ntype = http\n",
+                   "a.conf:2: type in [target hook] must be one of postgres, redis, sqlite or "
+                   "worker, got 'http'; http is not supported by this version");
     assert_refused("[target main]\ndelivery = exactly-once\n",
                    "a.conf:2: delivery in [target main] must be exactly at-least-once, got "
                    "'exactly-once'; at-most-once and exactly-once are not supported by this "
