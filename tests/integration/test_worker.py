@@ -1,4 +1,4 @@
-"""test_worker.py - RESERVE, ACK, NACK, EXTEND and PROGRESS: leases, tokens, fairness, durability."""
+"""test_worker.py - RESERVE, ACK, NACK, EXTEND and PROGRESS: leases, tokens, fairness."""
 
 import time
 
