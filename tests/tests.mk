@@ -27,14 +27,14 @@ try: deps-build
 	@tests/try/try.sh $(BUILD)
 
 test: deps
-	@MAKE='$(MAKE) -j$(JOBS)' RESULTS=$(BUILD)/results tests/support/all.sh
+	@TEST_MAKE='$(MAKE) -j$(JOBS)' RESULTS=$(BUILD)/results tests/support/all.sh
 
 unit-programs: $(UNIT_TESTS)
 
 test-unit: $(UNIT_TESTS)
 	@$(PYTHON) tests/support/run_units.py $(RESULT) $(UNIT_TESTS)
 
-# TESTS='tests/integration/test_sql.py -k insert' runs a part.
+# TESTS='tests/integration/test_postgres.py -k insert' runs a part.
 test-integration: all $(PROGRAMS)
 	@BUILD=$(BUILD) PYTHON=$(PYTHON) tests/support/run_integration.sh $(RESULT) $(TESTS)
 

@@ -5,7 +5,7 @@
 # fails without saying how counts as one failure. The last line printed is `N passed, N failed`.
 set -u
 
-make=${MAKE:-make}
+make=${TEST_MAKE:-make}
 RESULTS=${RESULTS:-build/results}
 rm -rf "$RESULTS"
 mkdir -p "$RESULTS" || exit 1
@@ -17,7 +17,7 @@ stage()
     shift
     printf '\n== %s\n' "$name"
     begin=$(date +%s)
-    # shellcheck disable=SC2086 # MAKE may hold options
+    # shellcheck disable=SC2086 # TEST_MAKE may hold options
     $make -s --no-print-directory "$@" RESULT="$RESULTS/$name"
     code=$?
     [ -f "$RESULTS/$name" ] || echo '0 0 0' > "$RESULTS/$name"
