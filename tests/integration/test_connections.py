@@ -82,15 +82,8 @@ def test_client_that_does_not_read_is_held_back(local):
     slow.close()
 
 
-def descriptors_at_work(local):
-    """How many it has once its target's files are open too."""
-    with local.connect() as client:
-        client.call("RUN", "local", "SELECT 1")
-        return local.descriptors()
-
-
 def test_client_that_never_reads_and_vanishes(local):
-    before = descriptors_at_work(local)
+    before = local.descriptors_at_work()
     for _ in range(10):
         slow = local.connect(timeout_s=0.5)
         try:
@@ -104,7 +97,7 @@ def test_client_that_never_reads_and_vanishes(local):
 
 
 def test_connections_come_and_go(local):
-    before = descriptors_at_work(local)
+    before = local.descriptors_at_work()
     for _ in range(3000):
         local.connect().close()
     process.wait_until(lambda: local.descriptors() <= before + 2, 30,

@@ -127,7 +127,7 @@ def test_cancelled_job_never_runs(local):
 def test_waiting_client_can_be_disconnected(local):
     with local.connect() as client:
         job = submit(client, "local", "SELECT sleep(1000)")
-        before = local.descriptors()
+        before = local.descriptors_at_work()
         for _ in range(200):
             waiter = local.connect()
             waiter.send("AWAIT", job)

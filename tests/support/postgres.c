@@ -28,6 +28,8 @@ static void give_up(const char *what)
     abort();
 }
 
+#define ARGUMENTS_MAX 32
+
 /* The newest installed version's folder of programs. */
 static void find_program(const char *name, char *path, size_t size)
 {
@@ -82,7 +84,13 @@ static pid_t run(const struct postgres *postgres, const char *program, const cha
     dup2(open("/dev/null", O_RDONLY | O_CLOEXEC), STDIN_FILENO);
     dup2(fd, STDOUT_FILENO);
     dup2(fd, STDERR_FILENO);
-    execv(path, (char *const *)(uintptr_t)arguments);
+    /* PostgreSQL's programs find each other by the path in argv[0], or along PATH, where Debian does
+     * not put them. */
+    const char *named[ARGUMENTS_MAX] = {path};
+    for (int i = 1; i < ARGUMENTS_MAX - 1 && arguments[i] != NULL; i++) {
+        named[i] = arguments[i];
+    }
+    execv(path, (char *const *)(uintptr_t)named);
     _exit(127);
 }
 

@@ -132,6 +132,12 @@ class Daemon:
     def descriptors(self):
         return len(os.listdir(f"/proc/{self.pid}/fd"))
 
+    def descriptors_at_work(self):
+        """How many it has once the files of the target `local` are open too."""
+        with self.connect() as client:
+            client.call("RUN", "local", "SELECT 1")
+            return self.descriptors()
+
     def info(self):
         """INFO as one dict."""
         with self.connect() as client:
