@@ -84,8 +84,8 @@ static pid_t run(const struct postgres *postgres, const char *program, const cha
     dup2(open("/dev/null", O_RDONLY | O_CLOEXEC), STDIN_FILENO);
     dup2(fd, STDOUT_FILENO);
     dup2(fd, STDERR_FILENO);
-    /* PostgreSQL's programs find each other by the path in argv[0], or along PATH, where Debian does
-     * not put them. */
+    /* PostgreSQL's programs find each other by the path in argv[0], or along PATH, where Debian
+     * does not put them. */
     const char *named[ARGUMENTS_MAX] = {path};
     for (int i = 1; i < ARGUMENTS_MAX - 1 && arguments[i] != NULL; i++) {
         named[i] = arguments[i];
