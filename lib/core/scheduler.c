@@ -252,6 +252,9 @@ static int suspend(struct scheduler *scheduler, const char *where, bool interrup
         timer_arm(&scheduler->timers, &task->timer, deadline_ns);
     scheduler_switch(scheduler);
     task->where = NULL;
+    /* a deadline woke it, and before it ran somebody cancelled it: that outranks the deadline */
+    if (interruptible && task->wake_result == -ETIME && task_interruption(task) == -ECANCELED)
+        return -ECANCELED;
     return task->wake_result;
 }
 
