@@ -21,15 +21,19 @@ typedef int (*aw_function)(void *argument);
 struct aw_task;
 
 struct aw_options {
-    size_t stack_size_bytes; /* of each task; 0: 256 KiB. Rounded up to pages, at least 16 KiB */
-    uint32_t tasks_max;          /* 0: 4,194,304; aw_spawn gives -EAGAIN above it */
-    uint32_t operations_max;     /* I/O operations in flight at once; 0: 65,536 */
+    size_t stack_size_bytes;     /* of each task; 0: 256 KiB. Rounded up to pages, at least 16 KiB,
+                                    at most 1 GiB */
+    uint32_t tasks_max;          /* at once, the loop's own one included; 0: 4,194,304; aw_spawn
+                                    gives -EAGAIN above it */
+    uint32_t operations_max;     /* I/O operations in flight at once; 0: 65,536. Beyond it tasks
+                                    wait their turn; what cannot be interrupted (closing, shielded
+                                    writes) has 1,024 places of its own */
     uint32_t offload_threads_max;/* threads of aw_to_thread, started when needed; 0: 4 */
 };
 
 /* Runs `function` as the first task of a new loop on this thread, and everything it spawns, until
  * it has finished. Returns its result, or before it ran: -EBUSY (a loop already runs on this
- * thread), -ENOMEM, -EMFILE, or what io_uring_setup(2) said (-EPERM, -ENOSYS, -EINVAL ...), with
+ * thread), -EINVAL (options), -EAGAIN (tasks_max below 2), -ENOMEM, -EMFILE, or what io_uring_setup(2) said (-EPERM, -ENOSYS, -EINVAL ...), with
  * the cause and its remedy in *reterr (may be NULL). `options` may be NULL. */
 AW_API AW_MUST_CHECK int aw_run(aw_function function, void *argument);
 AW_API AW_MUST_CHECK int aw_run_with(const struct aw_options *options, aw_function function,
