@@ -22,11 +22,11 @@ static void tidy(char *message, size_t written)
         }
         message[length] = '\0';
     }
-    while (length > 0 && (message[length - 1] == '\n' || message[length - 1] == ' '))
-        message[--length] = '\0';
     for (char *c = message; *c; c++)
         if ((unsigned char)*c < 0x20 || *c == 0x7f)
             *c = ' ';
+    while (length > 0 && message[length - 1] == ' ')
+        message[--length] = '\0';
 }
 
 AW_PRINTF(4, 0)
@@ -35,10 +35,12 @@ static int set(struct aw_error *error, int number, const char *code, const char 
 {
     if (!error)
         return number;
-    error->number = number;
-    (void)snprintf(error->code, sizeof error->code, "%s", code ? code : "");
-    int written = vsnprintf(error->message, sizeof error->message, format, arguments);
-    tidy(error->message, written < 0 ? 0 : (size_t)written);
+    /* made aside: the old message or code may be among the arguments of the new one */
+    struct aw_error made = {.number = number};
+    (void)snprintf(made.code, sizeof made.code, "%s", code ? code : "");
+    int written = vsnprintf(made.message, sizeof made.message, format, arguments);
+    tidy(made.message, written < 0 ? 0 : (size_t)written);
+    *error = made;
     return number;
 }
 

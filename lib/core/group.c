@@ -48,8 +48,9 @@ void group_child_settled(struct aw_task *task)
     group->running--;
     if (task->result < 0 && group->error == 0) {
         group->error = task->result;
+        /* closed as well: a child started after the failure would never be cancelled */
         if (group->flags & AW_GROUP_FAIL_FAST)
-            cancel_children(group);
+            aw_group_cancel(group);
     }
     if (group->waiter && group->running == 0)
         wake(group->waiter, 0);
@@ -83,6 +84,10 @@ static void wait_shielded(struct aw_group *group)
 
 int aw_group_wait(struct aw_group *group)
 {
+    if (aw_current()->group == group)
+        return -EDEADLK;
+    if (group->waiter)
+        return -EBUSY;
     int interruption = 0;
     while (group->running > 0 && interruption == 0) {
         group->waiter = aw_current();

@@ -43,6 +43,13 @@ AW_MUST_CHECK AW_SUSPENDS int wait_list_park(struct aw_wait_list *list, const ch
 AW_MUST_CHECK AW_SUSPENDS int wait_list_park_until(struct aw_wait_list *list, const char *where,
                                                    uint64_t deadline_ns);
 
+/* As those, with a waiter of the caller's that is the first member of something larger: whoever
+ * grants it can hand something over in the rest. The shielded one returns only when granted. */
+AW_MUST_CHECK AW_SUSPENDS int wait_list_park_as(struct aw_wait_list *list, struct aw_waiter *waiter,
+                                                const char *where, uint64_t deadline_ns);
+AW_SUSPENDS void wait_list_park_shielded(struct aw_wait_list *list, struct aw_waiter *waiter,
+                                         const char *where);
+
 /* Grants the first waiter: its task, or NULL when nobody waits. */
 struct aw_task *wait_list_grant_one(struct aw_wait_list *list);
 void wait_list_grant_all(struct aw_wait_list *list);

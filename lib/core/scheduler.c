@@ -11,6 +11,7 @@
 #define STACK_SIZE_DEFAULT (256u * 1024)
 #define STACK_SIZE_MIN (16u * 1024)
 #define TASKS_MAX_DEFAULT (4u * 1024 * 1024)
+#define TASKS_MAX (1u << 30) /* what the heap of timers can count */
 /* Resumes before the loop looks at I/O and timers again: two tasks that wake each other for ever
  * must not starve the rest. */
 #define TURN_BUDGET 512u
@@ -29,23 +30,23 @@ struct scheduler *scheduler_here(void)
     return here;
 }
 
-int scheduler_open(struct scheduler *scheduler, const struct aw_options *options,
-                   uint64_t (*now_ns)(void))
+void scheduler_open(struct scheduler *scheduler, const struct aw_options *options,
+                    uint64_t (*now_ns)(void))
 {
-    if (here)
-        return -EBUSY;
+    core_assert(!here);
     size_t stack_size = options && options->stack_size_bytes ? options->stack_size_bytes
                                                              : STACK_SIZE_DEFAULT;
     if (stack_size < STACK_SIZE_MIN)
         stack_size = STACK_SIZE_MIN;
     memset(scheduler, 0, sizeof *scheduler);
     scheduler->tasks_max = options && options->tasks_max ? options->tasks_max : TASKS_MAX_DEFAULT;
+    if (scheduler->tasks_max > TASKS_MAX)
+        scheduler->tasks_max = TASKS_MAX;
     scheduler->now_ns = now_ns;
     scheduler->turn_began_ns = now_ns();
     stack_pool_init(&scheduler->stacks, stack_size);
     sanitize_root(&scheduler->root_sanitize);
     here = scheduler;
-    return 0;
 }
 
 static void reap(struct scheduler *scheduler)
@@ -252,6 +253,9 @@ static int suspend(struct scheduler *scheduler, const char *where, bool interrup
         timer_arm(&scheduler->timers, &task->timer, deadline_ns);
     scheduler_switch(scheduler);
     task->where = NULL;
+    /* a deadline woke it, and before it ran somebody cancelled it: that outranks the deadline */
+    if (interruptible && task->wake_result == -ETIME && task_interruption(task) == -ECANCELED)
+        return -ECANCELED;
     return task->wake_result;
 }
 

@@ -22,6 +22,7 @@
 #include <await/task.h>
 
 #define TASK_NAME_SIZE 32
+#define STACK_SIZE_MAX ((size_t)1 << 30)
 
 enum task_state { TASK_READY, TASK_RUNNING, TASK_PARKED, TASK_FINISHED };
 
@@ -72,9 +73,9 @@ struct scheduler {
 /* The scheduler of this thread, NULL outside aw_run. */
 struct scheduler *scheduler_here(void);
 
-/* -EBUSY when the thread has one. */
-AW_MUST_CHECK int scheduler_open(struct scheduler *scheduler, const struct aw_options *options,
-                                 uint64_t (*now_ns)(void));
+/* The thread may not have one. */
+void scheduler_open(struct scheduler *scheduler, const struct aw_options *options,
+                    uint64_t (*now_ns)(void));
 void scheduler_close(struct scheduler *scheduler);
 
 /* Makes a ready task. `group` NULL: the first task. */

@@ -1,5 +1,5 @@
-/* sync.c - event, lock, semaphore and queue; see await/sync.h. Lock and semaphore pass straight to
- * the first waiter, so that a newcomer cannot overtake it. */
+/* sync.c - event, lock, semaphore and queue; see await/sync.h. Lock, semaphore and items pass straight
+ * to the first waiter, so that a newcomer cannot overtake it. */
 #include "core/park.h"
 #include "core/scheduler.h"
 
@@ -89,42 +89,74 @@ void aw_queue_free(struct aw_queue *queue)
     *queue = (struct aw_queue){0};
 }
 
+/* One task at a queue: the item it brings, or the place for the one it gets. Items go straight from
+ * hand to hand, so that no newcomer can take what a waiting task was woken for. */
+struct queue_waiter {
+    struct aw_waiter waiter; /* first: the lists hold pointers to it */
+    void *item;
+    bool moved; /* the item has changed hands; else the queue was closed */
+};
+
+static struct queue_waiter *grant_queue_waiter(struct aw_wait_list *list)
+{
+    struct queue_waiter *first = (struct queue_waiter *)list->first;
+    if (first) {
+        first->moved = true;
+        (void)wait_list_grant_one(list);
+    }
+    return first;
+}
+
+static void append_item(struct aw_queue *queue, void *item)
+{
+    queue->items[((uint64_t)queue->head + queue->count) % queue->capacity] = item;
+    queue->count++;
+}
+
 int aw_queue_try_put(struct aw_queue *queue, void *item)
 {
     if (queue->closed)
         return -EPIPE;
     if (queue->count == queue->capacity)
         return -EAGAIN;
-    queue->items[(queue->head + queue->count) % queue->capacity] = item;
-    queue->count++;
-    (void)wait_list_grant_one(&queue->getters);
+    struct queue_waiter *getter = grant_queue_waiter(&queue->getters);
+    if (getter)
+        getter->item = item;
+    else
+        append_item(queue, item);
     return 0;
 }
 
 int aw_queue_put(struct aw_queue *queue, void *item)
 {
-    int result;
-    while ((result = aw_queue_try_put(queue, item)) == -EAGAIN) {
-        int waited = wait_list_park(&queue->putters, "queue put");
-        if (waited < 0)
-            return waited;
-    }
-    return result;
+    int result = aw_queue_try_put(queue, item);
+    if (result != -EAGAIN)
+        return result;
+    struct queue_waiter self = {.item = item};
+    result = wait_list_park_as(&queue->putters, &self.waiter, "queue put", AW_NEVER);
+    return result == 0 && !self.moved ? -EPIPE : result;
 }
 
 int aw_queue_get(struct aw_queue *queue, void **ret_item)
 {
-    while (queue->count == 0) {
-        if (queue->closed)
-            return -EPIPE;
-        int waited = wait_list_park(&queue->getters, "queue get");
-        if (waited < 0)
-            return waited;
+    if (queue->count > 0) {
+        *ret_item = queue->items[queue->head];
+        queue->head = (queue->head + 1) % queue->capacity;
+        queue->count--;
+        struct queue_waiter *putter = grant_queue_waiter(&queue->putters);
+        if (putter)
+            append_item(queue, putter->item);
+        return 0;
     }
-    *ret_item = queue->items[queue->head];
-    queue->head = (queue->head + 1) % queue->capacity;
-    queue->count--;
-    (void)wait_list_grant_one(&queue->putters);
+    if (queue->closed)
+        return -EPIPE;
+    struct queue_waiter self = {0};
+    int result = wait_list_park_as(&queue->getters, &self.waiter, "queue get", AW_NEVER);
+    if (result < 0)
+        return result;
+    if (!self.moved)
+        return -EPIPE;
+    *ret_item = self.item;
     return 0;
 }
 

@@ -69,13 +69,9 @@ int aw_wait(struct aw_task *task, uint64_t deadline_ns)
 /* Waits for the task whatever happens to the caller. */
 static void join_shielded(struct aw_task *task)
 {
-    while (task->state != TASK_FINISHED) {
-        struct aw_waiter waiter = {.task = aw_current()};
-        wait_list_add(&task->joiners, &waiter);
-        (void)park_shielded("await a cancelled task");
-        if (!waiter.granted)
-            wait_list_remove(&task->joiners, &waiter);
-    }
+    struct aw_waiter waiter;
+    if (task->state != TASK_FINISHED)
+        wait_list_park_shielded(&task->joiners, &waiter, "await a cancelled task");
 }
 
 int aw_await(struct aw_task *task)
@@ -92,8 +88,18 @@ int aw_await(struct aw_task *task)
     return result;
 }
 
+static bool holds_self(size_t count, struct aw_task *const tasks[])
+{
+    for (size_t i = 0; i < count; i++)
+        if (tasks[i] == aw_current())
+            return true;
+    return false;
+}
+
 int aw_gather(size_t count, struct aw_task *const tasks[], int results[])
 {
+    if (holds_self(count, tasks))
+        return -EDEADLK;
     bool interrupted = false;
     for (size_t i = 0; i < count; i++) {
         if (!interrupted && aw_wait(tasks[i], AW_NEVER) < 0) {
@@ -133,6 +139,8 @@ int aw_race(size_t count, struct aw_task *const tasks[], size_t *ret_index)
 {
     if (count == 0)
         return -EINVAL;
+    if (holds_self(count, tasks))
+        return -EDEADLK;
     struct aw_waiter *waiters = calloc(count, sizeof *waiters);
     int waited = waiters ? 0 : -ENOMEM;
     size_t winner;
@@ -162,10 +170,8 @@ int aw_race(size_t count, struct aw_task *const tasks[], size_t *ret_index)
 int aw_sleep_until(uint64_t deadline_ns)
 {
     int result = park_until("sleep", deadline_ns);
-    if (result != -ETIME)
-        return result;
-    /* whose deadline was it? a scope that is over says so, otherwise the sleep has simply ended */
-    return task_interruption(aw_current());
+    /* whose deadline was it? a loop that turns late may find both past: the earlier one counts */
+    return result == -ETIME && deadline_ns <= task_deadline(aw_current()) ? 0 : result;
 }
 
 int aw_sleep(uint64_t duration_ms)

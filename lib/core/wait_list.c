@@ -1,5 +1,6 @@
 /* wait_list.c - the fair list of waiting tasks under every primitive; see park.h. */
 #include "core/park.h"
+#include "core/scheduler.h"
 
 void wait_list_add(struct aw_wait_list *list, struct aw_waiter *waiter)
 {
@@ -42,19 +43,35 @@ void wait_list_grant_all(struct aw_wait_list *list)
     }
 }
 
+int wait_list_park_as(struct aw_wait_list *list, struct aw_waiter *waiter, const char *where,
+                      uint64_t deadline_ns)
+{
+    waiter->task = aw_current();
+    wait_list_add(list, waiter);
+    int result = park_until(where, deadline_ns);
+    if (waiter->granted)
+        return 0;
+    wait_list_remove(list, waiter);
+    core_assert(result < 0); /* only an interruption ends a park without a grant */
+    return result;
+}
+
 int wait_list_park_until(struct aw_wait_list *list, const char *where, uint64_t deadline_ns)
 {
-    struct aw_waiter waiter = {.task = aw_current()};
-    wait_list_add(list, &waiter);
-    int result = park_until(where, deadline_ns);
-    if (waiter.granted)
-        return 0;
-    wait_list_remove(list, &waiter);
-    /* only an interruption ends a park without a grant */
-    return result;
+    struct aw_waiter waiter;
+    return wait_list_park_as(list, &waiter, where, deadline_ns);
 }
 
 int wait_list_park(struct aw_wait_list *list, const char *where)
 {
     return wait_list_park_until(list, where, AW_NEVER);
+}
+
+void wait_list_park_shielded(struct aw_wait_list *list, struct aw_waiter *waiter,
+                             const char *where)
+{
+    waiter->task = aw_current();
+    wait_list_add(list, waiter);
+    while (!waiter->granted)
+        (void)park_shielded(where);
 }

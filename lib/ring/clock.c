@@ -1,4 +1,5 @@
 /* clock.c - time and randomness of the real world, and the public names for both; await/clock.h. */
+#include "core/scheduler.h"
 #include "ring/backend.h"
 
 #include <await/clock.h>
@@ -27,8 +28,10 @@ void backend_random(void *buffer, size_t size_bytes)
     char *next = buffer;
     while (size_bytes > 0) {
         ssize_t got = getrandom(next, size_bytes, 0);
-        if (got < 0)
-            continue; /* only EINTR is possible: the source never runs dry */
+        if (got < 0) {
+            core_assert(errno == EINTR); /* the source never runs dry; a filter would loop us here */
+            continue;
+        }
         next += got;
         size_bytes -= (size_t)got;
     }

@@ -19,7 +19,8 @@ struct ring_mailbox {
     struct ring_remote *last;
     uint64_t counter; /* what the ring reads the eventfd into */
     int eventfd;
-    bool armed;
+    bool opened; /* has been armed once */
+    bool armed;  /* the ring reads the eventfd */
     bool closing;
 };
 
@@ -32,8 +33,10 @@ static int arm(struct ring_mailbox *mailbox)
                                    .buffer = &mailbox->counter,
                                    .size = sizeof mailbox->counter};
     int result = backend_queue(&request, TAG_MAILBOX, false);
-    if (result == 0)
+    if (result == 0) {
+        mailbox->opened = true;
         mailbox->armed = true;
+    }
     return result;
 }
 
@@ -52,7 +55,7 @@ int ring_mailbox_current(struct ring_mailbox **ret_mailbox)
         (void)pthread_mutex_init(&mailbox->mutex, NULL);
         current = mailbox;
     }
-    while (!current->armed) {
+    while (!current->opened) {
         int result = arm(current);
         if (result < 0 && result != -EBUSY && result != -EAGAIN)
             return result;
@@ -84,14 +87,8 @@ void ring_mailbox_post(struct ring_mailbox *mailbox, struct ring_remote *remote)
     (void)pthread_mutex_unlock(&mailbox->mutex);
 }
 
-void mailbox_completed(int result)
+static void deliver_posted(struct ring_mailbox *mailbox)
 {
-    struct ring_mailbox *mailbox = current;
-    core_assert(mailbox);
-    mailbox->armed = false;
-    if (mailbox->closing)
-        return;
-    core_assert(result == (int)sizeof mailbox->counter || result == -EINTR || result == -EAGAIN);
     (void)pthread_mutex_lock(&mailbox->mutex);
     struct ring_remote *remote = mailbox->first;
     mailbox->first = NULL;
@@ -102,8 +99,25 @@ void mailbox_completed(int result)
         remote->deliver(remote);
         remote = next;
     }
-    /* the completion that brought us here has freed a place, so the ring takes this one */
-    core_assert(arm(mailbox) == 0);
+}
+
+void mailbox_completed(int result)
+{
+    struct ring_mailbox *mailbox = current;
+    core_assert(mailbox);
+    mailbox->armed = false;
+    core_assert(result == (int)sizeof mailbox->counter || result == -EINTR || result == -EAGAIN);
+    deliver_posted(mailbox);
+    (void)mailbox_listen();
+}
+
+bool mailbox_listen(void)
+{
+    if (!current || current->armed || current->closing || !current->opened)
+        return true;
+    int result = arm(current);
+    core_assert(result == 0 || result == -EBUSY || result == -EAGAIN);
+    return result == 0;
 }
 
 void mailbox_close_begin(void)
@@ -128,6 +142,7 @@ void mailbox_close_end(void)
     if (!current)
         return;
     core_assert(!current->armed);
+    deliver_posted(current);
     (void)close(current->eventfd);
     (void)pthread_mutex_destroy(&current->mutex);
     free(current);

@@ -4,16 +4,22 @@
 #include "core/park.h"
 #include "core/scheduler.h"
 #include "ring/backend.h"
-#include "ring/loan.h"
 #include "ring/request.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 
 #define CHUNK_OPERATIONS 256u
 #define CHUNKS_MAX 4096u
 #define NO_SLOT UINT32_MAX
 #define BATCH_MAX 64u
+/* In flight at once, above operations_max: those that nothing interrupts. They end by themselves,
+ * so a table full of idle receives must not hold up the write that a client waits for. */
+#define SHIELDED_MAX 1024u
+/* Of one request that the kernel sends back with EINTR or EAGAIN; then the caller hears of it. */
+#define ATTEMPTS_MAX 64u
 
 /* Several operations one task waits for together. */
 struct batch {
@@ -30,34 +36,39 @@ struct operation {
     bool done;
 };
 
+/* How many slots may be taken. Who finds too few waits in order; slots are counted for it when it
+ * is granted, so nobody overtakes it. */
+struct share {
+    uint32_t limit;
+    uint32_t running;
+    struct aw_wait_list waiters;
+};
+
+struct slot_waiter {
+    struct aw_waiter waiter; /* first: the list holds pointers to it */
+    unsigned count;
+};
+
 static _Thread_local struct {
     struct operation *chunks[CHUNKS_MAX];
     uint32_t chunk_count;
-    uint32_t limit;
-    uint32_t running;
     uint32_t first_free;
-    struct aw_wait_list slot_waiters;
-    struct aw_wait_list loan_waiters;
-    uint32_t loans_held; /* lent to tasks that have not given them back */
+    struct share ordinary;
+    struct share shielded;
 } table;
 
 void operations_open(uint32_t operations_max)
 {
-    uint32_t most = CHUNK_OPERATIONS * CHUNKS_MAX;
-    table.limit = operations_max < BATCH_MAX ? BATCH_MAX
-                  : operations_max > most    ? most
-                                             : operations_max;
+    uint32_t most = CHUNK_OPERATIONS * CHUNKS_MAX - SHIELDED_MAX;
+    table.ordinary = (struct share){.limit = operations_max > most ? most : operations_max};
+    table.shielded = (struct share){.limit = SHIELDED_MAX};
     table.chunk_count = 0;
-    table.running = 0;
     table.first_free = NO_SLOT;
-    table.slot_waiters = (struct aw_wait_list){0};
-    table.loan_waiters = (struct aw_wait_list){0};
-    table.loans_held = 0;
 }
 
 void operations_close(void)
 {
-    core_assert(table.running == 0);
+    core_assert(operations_running() == 0);
     for (uint32_t i = 0; i < table.chunk_count; i++)
         free(table.chunks[i]);
     table.chunk_count = 0;
@@ -66,7 +77,7 @@ void operations_close(void)
 
 uint32_t operations_running(void)
 {
-    return table.running;
+    return table.ordinary.running + table.shielded.running;
 }
 
 static struct operation *at(uint32_t slot)
@@ -90,23 +101,32 @@ static int add_chunk(void)
     return 0;
 }
 
-/* Waits until `count` slots may be taken. */
-static int wait_for_slots(unsigned count, bool shielded)
+/* Waits until `count` slots may be taken, and counts them as taken. */
+static int share_enter(struct share *share, unsigned count)
 {
-    while (table.running + count > table.limit) {
-        if (shielded) {
-            struct aw_waiter waiter = {.task = aw_current()};
-            wait_list_add(&table.slot_waiters, &waiter);
-            (void)park_shielded("operation slot");
-        } else {
-            int result = wait_list_park(&table.slot_waiters, "operation slot");
-            if (result < 0)
-                return result;
-        }
+    if (!share->waiters.first && share->running + count <= share->limit) {
+        share->running += count;
+        return 0;
     }
+    struct slot_waiter self = {.count = count};
+    if (share == &table.ordinary)
+        return wait_list_park_as(&share->waiters, &self.waiter, "operation slot", AW_NEVER);
+    wait_list_park_shielded(&share->waiters, &self.waiter, "operation slot");
     return 0;
 }
 
+static void share_leave(struct share *share, unsigned count)
+{
+    share->running -= count;
+    struct slot_waiter *first;
+    while ((first = (struct slot_waiter *)share->waiters.first) &&
+           share->running + first->count <= share->limit) {
+        share->running += first->count;
+        (void)wait_list_grant_one(&share->waiters);
+    }
+}
+
+/* A free slot for one of the operations the share has let in. */
 static int take_slot(struct batch *batch, uint32_t *ret_slot)
 {
     if (table.first_free == NO_SLOT) {
@@ -121,7 +141,6 @@ static int take_slot(struct batch *batch, uint32_t *ret_slot)
     operation->done = false;
     operation->buffer = UINT32_MAX;
     operation->generation++;
-    table.running++;
     *ret_slot = slot;
     return 0;
 }
@@ -132,8 +151,6 @@ static void free_slot(uint32_t slot)
     operation->batch = NULL;
     operation->next_free = table.first_free;
     table.first_free = slot;
-    table.running--;
-    (void)wait_list_grant_one(&table.slot_waiters);
 }
 
 static uint64_t tag_of(uint32_t slot)
@@ -193,60 +210,92 @@ static void cancel_operation(uint32_t slot)
         (void)park_shielded("cancelled operation");
 }
 
-static int perform_once(const struct ring_request *request, bool shielded, uint32_t *ret_buffer)
+/* From the queue to the terminal completion, in a slot that is the caller's. */
+static int run_operation(const struct ring_request *request, uint32_t slot, bool shielded)
 {
-    if (!shielded) {
-        int interruption = aw_interrupted();
-        if (interruption < 0)
-            return interruption;
-    }
-    int result = wait_for_slots(1, shielded);
+    const char *where = kind_names[request->kind];
+    int result = queue_one(request, tag_of(slot));
     if (result < 0)
         return result;
-    struct batch batch = {.task = aw_current(), .remaining = 1};
-    uint32_t slot;
-    result = take_slot(&batch, &slot);
-    if (result < 0)
-        return result;
-    result = queue_one(request, tag_of(slot));
-    if (result < 0) {
-        free_slot(slot);
-        return result;
-    }
     int interruption = 0;
     while (!at(slot)->done) {
-        int waited = shielded ? park_shielded(kind_names[request->kind])
-                              : park(kind_names[request->kind]);
-        if (waited < 0 && !at(slot)->done) {
-            interruption = waited;
-            cancel_operation(slot);
+        if (shielded) {
+            (void)park_shielded(where);
+            continue;
         }
+        interruption = park(where);
+        if (interruption < 0)
+            cancel_operation(slot);
     }
     result = at(slot)->result;
-    if (ret_buffer)
-        *ret_buffer = at(slot)->buffer;
-    free_slot(slot);
+    /* anything else than "it was stopped" happened, and is told: data outranks interruption */
     if (interruption < 0 && (result == -ECANCELED || result == -EINTR))
         return interruption;
     return result;
 }
 
-static bool may_retry(const struct ring_request *request, int result)
+int operation_perform(const struct ring_request *request, bool shielded, uint32_t *ret_buffer)
 {
-    if (result == -EINTR)
-        return true;
-    /* XFS and some drivers give it on blocking files */
-    return result == -EAGAIN && (request->kind == RING_READ || request->kind == RING_WRITE ||
-                                 request->kind == RING_FSYNC);
+    struct share *share = shielded ? &table.shielded : &table.ordinary;
+    int result = shielded ? 0 : aw_interrupted();
+    if (result == 0)
+        result = share_enter(share, 1);
+    if (result < 0)
+        return result;
+    struct batch batch = {.task = aw_current(), .remaining = 1};
+    uint32_t slot;
+    result = take_slot(&batch, &slot);
+    if (result == 0) {
+        result = run_operation(request, slot, shielded);
+        if (ret_buffer)
+            *ret_buffer = at(slot)->buffer;
+        free_slot(slot);
+    }
+    share_leave(share, 1);
+    return result;
+}
+
+/* What to wait for before a request is tried again that found a descriptor in non-blocking mode
+ * not ready; 0: nothing. XFS and some drivers give EAGAIN on blocking files too, which poll(2)
+ * calls ready. */
+static unsigned readiness_of(const struct ring_request *request)
+{
+    switch (request->kind) {
+    case RING_READ:
+    case RING_ACCEPT:
+        return POLLIN;
+    case RING_WRITE:
+        return POLLOUT;
+    case RING_RECEIVE:
+        return request->flags & MSG_DONTWAIT ? 0 : POLLIN;
+    case RING_SEND:
+        return request->flags & MSG_DONTWAIT ? 0 : POLLOUT;
+    default:
+        return 0;
+    }
+}
+
+static int wait_until_ready(const struct ring_request *request, bool shielded)
+{
+    struct ring_request poll = {
+        .kind = RING_POLL, .fd = request->fd, .flags = readiness_of(request)};
+    return operation_perform(&poll, shielded, NULL);
 }
 
 int ring_perform(const struct ring_request *request)
 {
     bool shielded = request->shielded || request->kind == RING_CLOSE;
-    int result;
-    do {
-        result = perform_once(request, shielded, NULL);
-    } while (result < 0 && may_retry(request, result));
+    int result = operation_perform(request, shielded, NULL);
+    for (unsigned attempt = 1; attempt < ATTEMPTS_MAX; attempt++) {
+        if (result == -EAGAIN && readiness_of(request) != 0) {
+            int ready = wait_until_ready(request, shielded);
+            if (ready < 0 && ready != -EINTR)
+                return ready;
+        } else if (result != -EINTR) {
+            break;
+        }
+        result = operation_perform(request, shielded, NULL);
+    }
     return result;
 }
 
@@ -287,14 +336,16 @@ int ring_perform_all(const struct ring_request *requests, unsigned count, bool l
 {
     if (count == 0 || count > BATCH_MAX)
         return -EINVAL;
-    int result = wait_for_slots(count, true);
+    int result = share_enter(&table.shielded, count);
     if (result < 0)
         return result;
     struct batch batch = {.task = aw_current(), .remaining = count};
     uint32_t slots[BATCH_MAX];
     result = take_slots(&batch, count, slots);
-    if (result < 0)
+    if (result < 0) {
+        share_leave(&table.shielded, count);
         return result;
+    }
     queue_batch(&batch, requests, count, linked, slots);
     while (batch.remaining > 0)
         (void)park_shielded("batch of operations");
@@ -305,48 +356,6 @@ int ring_perform_all(const struct ring_request *requests, unsigned count, bool l
             first_error = results[i];
         free_slot(slots[i]);
     }
+    share_leave(&table.shielded, count);
     return first_error;
-}
-
-/* All buffers were out when the kernel looked. When no task holds one now, nobody would wake us by
- * giving one back: then the way on is to ask again. */
-static int wait_for_loan(void)
-{
-    if (table.loans_held == 0)
-        return 0;
-    return wait_list_park(&table.loan_waiters, "receive buffer");
-}
-
-int ring_receive_loan(int fd, const void **ret_data, uint32_t *ret_buffer)
-{
-    struct ring_request request = {.kind = RING_RECEIVE_LOAN, .fd = fd};
-    for (;;) {
-        uint32_t buffer;
-        int result = perform_once(&request, false, &buffer);
-        if (result == -ENOBUFS) {
-            result = wait_for_loan();
-            if (result == 0)
-                continue;
-        } else if (result == -EINTR) {
-            continue;
-        }
-        if (result > 0) {
-            table.loans_held++;
-            *ret_data = backend_loan_data(buffer);
-            *ret_buffer = buffer;
-            return result;
-        }
-        if (result == 0 && buffer != UINT32_MAX)
-            backend_loan_return(buffer);
-        /* A turn that was granted to us and came to nothing goes to the next. */
-        (void)wait_list_grant_one(&table.loan_waiters);
-        return result;
-    }
-}
-
-void ring_loan_return(uint32_t buffer)
-{
-    table.loans_held--;
-    backend_loan_return(buffer);
-    (void)wait_list_grant_one(&table.loan_waiters);
 }

@@ -30,6 +30,7 @@ struct runtime {
     unsigned hook_count;
     aw_function function;
     void *argument;
+    struct aw_error *reterr;
     int result;
 };
 
@@ -50,6 +51,16 @@ const struct aw_options *runtime_options(void)
     return &current->options;
 }
 
+static int explain_start(int number, struct aw_error *reterr)
+{
+    if (number == -EAGAIN)
+        return aw_error_set(reterr, number, "aw_run: tasks_max leaves no room for the first task; "
+                                            "it must be 2 at least");
+    return aw_error_set(reterr, number, "aw_run: starting the first task: %s; raise the limits of "
+                                        "memory and of mappings (vm.max_map_count)",
+                        aw_error_text(number));
+}
+
 /* The outermost task: the program's first one is its child, so that all tasks have settled before
  * the hooks run. */
 static int root_task(void *argument)
@@ -60,6 +71,8 @@ static int root_task(void *argument)
     if (result == 0) {
         aw_task_set_name(task, "main");
         result = aw_await(task);
+    } else {
+        result = explain_start(result, runtime->reterr);
     }
     runtime->result = result;
     while (runtime->hook_count > 0) {
@@ -93,7 +106,8 @@ static void run_loop(struct runtime *runtime, struct aw_task *root)
         scheduler_run(scheduler);
         if (root->state == TASK_FINISHED)
             break;
-        turn(scheduler_has_ready(scheduler) ? 0 : timers_next(&scheduler->timers));
+        bool may_wait = mailbox_listen() && !scheduler_has_ready(scheduler);
+        turn(may_wait ? timers_next(&scheduler->timers) : 0);
     }
     mailbox_close_begin();
     while (mailbox_pending())
@@ -116,16 +130,15 @@ int aw_run_with(const struct aw_options *options, aw_function function, void *ar
 {
     if (scheduler_here())
         return aw_error_set(reterr, -EBUSY, "aw_run: a loop already runs on this thread");
-    struct runtime runtime = {.function = function, .argument = argument};
+    if (options && options->stack_size_bytes > STACK_SIZE_MAX)
+        return aw_error_set(reterr, -EINVAL, "aw_run: stack_size_bytes is %zu; %zu is the most",
+                            options->stack_size_bytes, STACK_SIZE_MAX);
+    struct runtime runtime = {.function = function, .argument = argument, .reterr = reterr};
     fill_options(&runtime.options, options);
     int result = backend_open(runtime.options.operations_max, reterr);
     if (result < 0)
         return result;
-    result = scheduler_open(&runtime.scheduler, &runtime.options, backend_monotonic_ns);
-    if (result < 0) {
-        backend_close();
-        return result;
-    }
+    scheduler_open(&runtime.scheduler, &runtime.options, backend_monotonic_ns);
     operations_open(runtime.options.operations_max);
     current = &runtime;
     struct aw_task *root = NULL;
@@ -135,7 +148,7 @@ int aw_run_with(const struct aw_options *options, aw_function function, void *ar
         run_loop(&runtime, root);
         result = runtime.result;
     } else {
-        result = aw_error_set(reterr, result, "aw_run: no memory for the first task");
+        result = explain_start(result, reterr);
     }
     scheduler_close(&runtime.scheduler);
     scheduler_free_task(root);

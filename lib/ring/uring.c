@@ -95,6 +95,12 @@ int backend_open(uint32_t operations_max, struct aw_error *reterr)
         if (result < 0)
             (void)uring_explain(result, "io_uring_register(IORING_REGISTER_PBUF_RING)", reterr);
     }
+    if (result == 0) {
+        /* a filter may allow setup and forbid this; better told here than met in the first turn */
+        result = io_uring_get_events(&uring.ring);
+        if (result < 0)
+            (void)uring_explain(result, "io_uring_enter", reterr);
+    }
     if (result < 0) {
         io_uring_queue_exit(&uring.ring);
         close_loans();

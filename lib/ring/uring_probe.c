@@ -26,19 +26,25 @@ static const struct {
     {IORING_OP_ASYNC_CANCEL, "ASYNC_CANCEL"},
 };
 
+#define PROBE_OPERATIONS 256u
+
 int uring_probe(struct io_uring *ring, struct aw_error *reterr)
 {
-    struct io_uring_probe *probe = io_uring_get_probe_ring(ring);
+    struct io_uring_probe *probe =
+        calloc(1, sizeof *probe + PROBE_OPERATIONS * sizeof probe->ops[0]);
     if (!probe)
-        return uring_explain(-ENOMEM, "io_uring_register(IORING_REGISTER_PROBE)", reterr);
-    int result = 0;
+        return uring_explain(-ENOMEM, "io_uring probe", reterr);
+    /* not io_uring_get_probe_ring: that one hides why it failed */
+    int result = io_uring_register_probe(ring, probe, PROBE_OPERATIONS);
+    if (result < 0)
+        (void)uring_explain(result, "io_uring_register", reterr);
     for (size_t i = 0; i < sizeof needed / sizeof needed[0] && result == 0; i++)
         if (!io_uring_opcode_supported(probe, needed[i].code))
             result = aw_error_set(reterr, -ENOSYS,
                                   "io_uring: this kernel lacks the operation %s; Linux 6.1 or "
                                   "later is needed",
                                   needed[i].name);
-    io_uring_free_probe(probe);
+    free(probe);
     return result;
 }
 

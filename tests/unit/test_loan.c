@@ -1,6 +1,9 @@
 /* test_loan.c - receiving into buffers of the loop: lent one at a time, given back, never lost. */
 #include <await.h>
 
+#include "ring/loan.h"
+#include "ring/request.h"
+
 #include <criterion/criterion.h>
 #include <errno.h>
 #include <string.h>
@@ -129,4 +132,122 @@ static int cancel_loans_body(void *argument)
 Test(loan, a_cancelled_loan_keeps_no_buffer)
 {
     cr_assert_eq(aw_run(cancel_loans_body, NULL), 0);
+}
+
+/* Takes every loan there is, out of one socket. */
+static int take_all(int ends[2], struct aw_loan loans[RING_LOAN_COUNT])
+{
+    for (unsigned i = 0; i < RING_LOAN_COUNT; i++) {
+        cr_expect_eq(aw_send_all(ends[0], "x", 1), 0);
+        int size = aw_receive_loan(ends[1], &loans[i]);
+        cr_expect_eq(size, 1);
+        if (size != 1)
+            return -1;
+    }
+    return 0;
+}
+
+static void return_all(struct aw_loan loans[RING_LOAN_COUNT])
+{
+    for (unsigned i = 0; i < RING_LOAN_COUNT; i++)
+        aw_receive_done(&loans[i]);
+}
+
+/* The refused receive and this task's own operation complete in the same turn; this one runs first
+ * and gives every loan back, to nobody, before the other has begun to wait. */
+static int returned_before_the_wait_body(void *argument)
+{
+    (void)argument;
+    static struct aw_loan loans[RING_LOAN_COUNT];
+    int holder[2];
+    int other[2];
+    struct aw_task *task;
+    if (pair(holder) < 0 || pair(other) < 0 || take_all(holder, loans) < 0)
+        return -1;
+    cr_expect_eq(aw_send_all(other[0], "y", 1), 0);
+    if (spawn(&task, receive_loan_task, &other[1]) < 0)
+        return -1;
+    struct ring_request nop = {.kind = RING_NOP};
+    cr_expect_eq(ring_perform(&nop), 0);
+    return_all(loans);
+    cr_expect_eq(aw_await(task), 1);
+    close_pair(holder);
+    close_pair(other);
+    return 0;
+}
+
+Test(loan, one_that_came_back_before_the_wait_is_noticed, .timeout = 20)
+{
+    cr_assert_eq(aw_run(returned_before_the_wait_body, NULL), 0);
+}
+
+enum { IDLE = 2 * RING_LOAN_COUNT };
+
+static int idle_body(void *argument)
+{
+    (void)argument;
+    static struct aw_loan loans[RING_LOAN_COUNT];
+    static int idle[IDLE][2];
+    struct aw_task *tasks[IDLE];
+    int holder[2];
+    int busy[2];
+    struct aw_task *task;
+    if (pair(holder) < 0 || pair(busy) < 0 || take_all(holder, loans) < 0)
+        return -1;
+    for (int i = 0; i < IDLE; i++)
+        if (pair(idle[i]) < 0 || spawn(&tasks[i], receive_loan_task, &idle[i][1]) < 0)
+            return -1;
+    if (spawn(&task, receive_loan_task, &busy[1]) < 0)
+        return -1;
+    aw_sleep(2); /* all of them have been refused by now */
+    cr_expect_eq(aw_send_all(busy[0], "z", 1), 0);
+    return_all(loans);
+    cr_expect_eq(aw_await(task), 1);
+    for (int i = 0; i < IDLE; i++)
+        aw_cancel(tasks[i]);
+    AW_IGNORE(aw_gather(IDLE, tasks, NULL));
+    for (int i = 0; i < IDLE; i++)
+        close_pair(idle[i]);
+    close_pair(holder);
+    close_pair(busy);
+    return 0;
+}
+
+Test(loan, idle_sockets_do_not_use_up_the_wakes, .timeout = 20)
+{
+    cr_assert_eq(aw_run(idle_body, NULL), 0);
+}
+
+/* The one whose turn it is gets cancelled at that moment: the next one's turn. */
+static int cancelled_in_turn_body(void *argument)
+{
+    (void)argument;
+    static struct aw_loan loans[RING_LOAN_COUNT];
+    int holder[2];
+    int ends[2][2];
+    struct aw_task *tasks[2];
+    if (pair(holder) < 0 || take_all(holder, loans) < 0)
+        return -1;
+    for (int i = 0; i < 2; i++) {
+        if (pair(ends[i]) < 0)
+            return -1;
+        cr_expect_eq(aw_send_all(ends[i][0], "w", 1), 0);
+        if (spawn(&tasks[i], receive_loan_task, &ends[i][1]) < 0)
+            return -1;
+    }
+    aw_sleep(2);
+    aw_receive_done(&loans[0]);
+    aw_cancel(tasks[0]);
+    cr_expect_eq(aw_await(tasks[0]), -ECANCELED);
+    cr_expect_eq(aw_await(tasks[1]), 1);
+    return_all(loans);
+    close_pair(holder);
+    for (int i = 0; i < 2; i++)
+        close_pair(ends[i]);
+    return 0;
+}
+
+Test(loan, the_turn_of_a_cancelled_task_passes_on, .timeout = 20)
+{
+    cr_assert_eq(aw_run(cancelled_in_turn_body, NULL), 0);
 }

@@ -348,3 +348,99 @@ Test(task, registers_survive_a_switch)
 {
     cr_assert_eq(run(float_tasks, NULL), 0);
 }
+
+struct late {
+    struct aw_task *task;
+    uint64_t now_ns;
+    int waited;
+};
+
+static int waits_with_deadline(void *argument)
+{
+    struct late *late = argument;
+    struct aw_event never;
+    aw_event_init(&never);
+    struct aw_scope scope;
+    aw_scope_enter(&scope, late->now_ns + 3 * AW_NS_PER_MS);
+    late->waited = aw_event_wait(&never);
+    aw_scope_leave(&scope);
+    return 0;
+}
+
+static int wakes_and_cancels(void *argument)
+{
+    struct late *late = argument;
+    cr_expect_eq(aw_sleep_until(late->now_ns + 2 * AW_NS_PER_MS), 0);
+    aw_cancel(late->task);
+    return 0;
+}
+
+/* Keeps the loop from turning until both deadlines are past: then both wake in the same turn, the
+ * canceller first. */
+static int cancel_after_the_deadline(void *argument)
+{
+    struct late *late = argument;
+    struct aw_task *canceller;
+    late->now_ns = aw_now_ns();
+    cr_assert_eq(aw_spawn(&canceller, wakes_and_cancels, late), 0);
+    cr_assert_eq(aw_spawn(&late->task, waits_with_deadline, late), 0);
+    aw_yield();
+    while (aw_now_ns() < late->now_ns + 6 * AW_NS_PER_MS) {
+    }
+    struct aw_task *tasks[2] = {canceller, late->task};
+    return aw_gather(2, tasks, NULL);
+}
+
+Test(task, cancellation_outranks_a_deadline_that_woke_first)
+{
+    struct late late = {.waited = 1};
+    cr_assert_eq(run(cancel_after_the_deadline, &late), 0);
+    cr_assert_eq(late.waited, -ECANCELED);
+}
+
+static int sleeps_in_scope(void *argument)
+{
+    int *result = argument;
+    struct aw_scope scope;
+    uint64_t now = aw_now_ns();
+    aw_scope_enter(&scope, now + 4 * AW_NS_PER_MS);
+    *result = aw_sleep_until(now + 2 * AW_NS_PER_MS);
+    aw_scope_leave(&scope);
+    return 0;
+}
+
+static int keeps_the_loop_busy(void *argument)
+{
+    struct aw_task *task;
+    cr_assert_eq(aw_spawn(&task, sleeps_in_scope, argument), 0);
+    aw_yield();
+    uint64_t until = aw_after_ms(10);
+    while (aw_now_ns() < until) {
+    }
+    return aw_await(task);
+}
+
+Test(task, a_sleep_that_ends_before_the_deadline_is_no_timeout_on_a_late_loop)
+{
+    int result = 1;
+    cr_assert_eq(run(keeps_the_loop_busy, &result), 0);
+    cr_assert_eq(result, 0);
+}
+
+static int waits_for_itself(void *argument)
+{
+    (void)argument;
+    int number = 3;
+    struct aw_task *tasks[2] = {NULL, aw_current()};
+    size_t winner = 9;
+    cr_assert_eq(aw_spawn(&tasks[0], return_argument, &number), 0);
+    cr_expect_eq(aw_gather(2, tasks, NULL), -EDEADLK);
+    cr_expect_eq(aw_race(2, tasks, &winner), -EDEADLK);
+    cr_expect_eq(winner, 9);
+    return aw_await(tasks[0]);
+}
+
+Test(task, gather_and_race_refuse_the_caller_itself, .timeout = 20)
+{
+    cr_assert_eq(run(waits_for_itself, NULL), 3);
+}

@@ -13,7 +13,7 @@
 
 enum aw_group_flags {
     AW_GROUP_COLLECT = 0,   /* every child runs to its own end */
-    AW_GROUP_FAIL_FAST = 1, /* the first failure cancels the rest */
+    AW_GROUP_FAIL_FAST = 1, /* the first failure cancels the group, as aw_group_cancel does */
 };
 
 struct aw_group { /* private */
@@ -38,7 +38,8 @@ AW_API void aw_group_cancel(struct aw_group *group);
 
 /* Waits until no child is left, and closes the group. Returns 0 or the first child's error. If the
  * caller is interrupted, the children are cancelled and still waited for; the result is then
- * -ECANCELED or -ETIME. */
+ * -ECANCELED or -ETIME. At once, without waiting: -EDEADLK (the caller is a child of the group),
+ * -EBUSY (another task already waits for it). */
 AW_API AW_MUST_CHECK AW_SUSPENDS int aw_group_wait(struct aw_group *group);
 
 /* How many children have not settled. */

@@ -21,22 +21,27 @@ typedef int (*aw_function)(void *argument);
 struct aw_task;
 
 struct aw_options {
-    size_t stack_size_bytes; /* of each task; 0: 256 KiB. Rounded up to pages, at least 16 KiB */
-    uint32_t tasks_max;          /* 0: 4,194,304; aw_spawn gives -EAGAIN above it */
-    uint32_t operations_max;     /* I/O operations in flight at once; 0: 65,536 */
+    size_t stack_size_bytes;     /* of each task; 0: 256 KiB. Rounded up to pages, at least 16 KiB,
+                                    at most 1 GiB */
+    uint32_t tasks_max;          /* at once, the loop's own one included; 0: 4,194,304; aw_spawn
+                                    gives -EAGAIN above it */
+    uint32_t operations_max;     /* I/O operations in flight at once; 0: 65,536. Beyond it tasks
+                                    wait their turn; what cannot be interrupted (closing, shielded
+                                    writes) has 1,024 places of its own */
     uint32_t offload_threads_max;/* threads of aw_to_thread, started when needed; 0: 4 */
 };
 
 /* Runs `function` as the first task of a new loop on this thread, and everything it spawns, until
  * it has finished. Returns its result, or before it ran: -EBUSY (a loop already runs on this
- * thread), -ENOMEM, -EMFILE, or what io_uring_setup(2) said (-EPERM, -ENOSYS, -EINVAL ...), with
+ * thread), -EINVAL (options), -EAGAIN (tasks_max below 2), -ENOMEM, -EMFILE, or what io_uring_setup(2) said (-EPERM, -ENOSYS, -EINVAL ...), with
  * the cause and its remedy in *reterr (may be NULL). `options` may be NULL. */
 AW_API AW_MUST_CHECK int aw_run(aw_function function, void *argument);
 AW_API AW_MUST_CHECK int aw_run_with(const struct aw_options *options, aw_function function,
                                      void *argument, struct aw_error *reterr);
 
 /* Starts a child of the current task; it first runs after the caller suspends. *ret_task is a
- * handle the caller owns: give it up with aw_await or aw_detach. Errors: -ENOMEM, -EAGAIN
+ * handle the caller owns: give it up with aw_await or aw_detach. Whoever it is passed to, it is good
+ * only until the caller's own function has returned and its children have settled. Errors: -ENOMEM, -EAGAIN
  * (tasks_max), -EPERM (outside aw_run), -ECANCELED (the caller's function has returned and its
  * children are being settled). */
 AW_API AW_MUST_CHECK int aw_spawn(struct aw_task **ret_task, aw_function function, void *argument);
@@ -63,12 +68,15 @@ AW_API bool aw_finished(const struct aw_task *task);
 
 /* Awaits all `count` tasks, freeing the handles; results[i] (results may be NULL) is task i's.
  * Returns 0 if none failed, else the first error in order of completion. A failure does not stop
- * the others. */
+ * the others. If the caller is interrupted, those that still run are cancelled and waited for.
+ * -EDEADLK, with the handles kept: the caller is among them. */
 AW_API AW_MUST_CHECK AW_SUSPENDS int aw_gather(size_t count, struct aw_task *const tasks[],
                                                int results[]);
 
 /* Waits for the first of `count` tasks to finish, cancels and awaits the others, frees all handles.
- * Returns the winner's result; its index goes to *ret_index. -EINVAL: count is 0. */
+ * Returns the winner's result; its index goes to *ret_index. -ECANCELED, -ETIME: the caller was
+ * interrupted before there was one. -EINVAL: count is 0. -EDEADLK: the caller is among them. In
+ * those two cases the handles are kept. */
 AW_API AW_MUST_CHECK AW_SUSPENDS int aw_race(size_t count, struct aw_task *const tasks[],
                                              size_t *ret_index);
 

@@ -1,0 +1,193 @@
+/* test_stack.c - stacks: guard page, reuse, and how much memory sleeping tasks take. */
+#include "core/stack.h"
+
+#include <await.h>
+
+#include <criterion/criterion.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#if defined(SANITIZE_ADDRESS) || defined(SANITIZE_THREAD)
+#define INSTRUMENTED 1
+#else
+#define INSTRUMENTED 0
+#endif
+
+/* --- guard -------------------------------------------------------------------------------------- */
+static int recurse(volatile char *above, int depth)
+{
+    volatile char frame[512];
+    frame[0] = above ? above[0] : 1;
+    if (depth == 0)
+        return frame[0];
+    return recurse(frame, depth - 1) + frame[0];
+}
+
+static int overflow(void *argument)
+{
+    (void)argument;
+    return recurse(NULL, 1 << 24) & 1;
+}
+
+static int fits(void *argument)
+{
+    (void)argument;
+    return recurse(NULL, 100) > 0 ? 3 : 0;
+}
+
+/* No core file, and no report of a sanitizer in the test's output. */
+static void die_quietly(void)
+{
+    struct rlimit no_core = {0};
+    (void)setrlimit(RLIMIT_CORE, &no_core);
+    int null = open("/dev/null", O_WRONLY | O_CLOEXEC);
+    (void)dup2(null, STDERR_FILENO);
+}
+
+static int status_of(aw_function function, const struct aw_options *options)
+{
+    pid_t child = fork();
+    cr_assert_geq(child, 0);
+    if (child == 0) {
+        die_quietly();
+        _exit(aw_run_with(options, function, NULL, NULL));
+    }
+    int status;
+    cr_assert_eq(waitpid(child, &status, 0), child);
+    return status;
+}
+
+Test(stack, overflow_dies_at_the_guard)
+{
+    struct aw_options options = {.stack_size_bytes = 256 * 1024};
+    int status = status_of(fits, &options);
+    cr_assert(WIFEXITED(status) && WEXITSTATUS(status) == 3, "status %x", (unsigned)status);
+    status = status_of(overflow, &options);
+    if (INSTRUMENTED) /* the sanitizer catches the signal, reports and exits */
+        cr_assert(WIFSIGNALED(status) || WEXITSTATUS(status) > 3, "status %x", (unsigned)status);
+    else
+        cr_assert(WIFSIGNALED(status) && WTERMSIG(status) == SIGSEGV, "status %x",
+                  (unsigned)status);
+}
+
+/* Where MADV_GUARD_INSTALL is unknown, mprotect does it. */
+Test(stack, the_other_guard_guards_too)
+{
+    pid_t child = fork();
+    cr_assert_geq(child, 0);
+    if (child == 0) {
+        die_quietly();
+        struct stack_pool pool;
+        struct stack *stack;
+        stack_pool_init(&pool, 65536);
+        pool.guard_by_mprotect = true;
+        if (stack_take(&pool, &stack) < 0)
+            _exit(1);
+        memset(stack->bottom, 1, stack->size);
+        ((volatile char *)stack->bottom)[-1] = 1;
+        _exit(2);
+    }
+    int status;
+    cr_assert_eq(waitpid(child, &status, 0), child);
+    cr_assert(WIFSIGNALED(status) || (INSTRUMENTED && WEXITSTATUS(status) > 2));
+}
+
+/* --- pool --------------------------------------------------------------------------------------- */
+Test(stack, the_last_one_back_is_the_first_one_out)
+{
+    struct stack_pool pool;
+    struct stack *stacks[40];
+    stack_pool_init(&pool, 20000);
+    cr_assert_eq(pool.stack_size % pool.page_size, 0);
+    for (int i = 0; i < 40; i++) {
+        cr_assert_eq(stack_take(&pool, &stacks[i]), 0);
+        cr_assert_geq(stacks[i]->size, 20000);
+        memset(stacks[i]->bottom, 0xa5, stacks[i]->size);
+        for (int other = 0; other < i; other++)
+            cr_assert_neq(stacks[other], stacks[i]);
+    }
+    for (int i = 0; i < 40; i++)
+        stack_return(&pool, stacks[i]);
+    for (int i = 0; i < 40; i++) {
+        struct stack *stack;
+        cr_assert_eq(stack_take(&pool, &stack), 0);
+        cr_assert_eq(stack, stacks[39 - i]);
+    }
+    for (int i = 0; i < 40; i++)
+        stack_return(&pool, stacks[i]);
+    stack_pool_destroy(&pool);
+}
+
+static long resident_kib(void)
+{
+    long total;
+    long resident;
+    FILE *file = fopen("/proc/self/statm", "r");
+    cr_assert_not_null(file);
+    cr_assert_eq(fscanf(file, "%ld %ld", &total, &resident), 2);
+    (void)fclose(file);
+    return resident * (sysconf(_SC_PAGESIZE) / 1024);
+}
+
+enum { DEEP = 400, DEEP_SIZE = 200 * 1024 };
+
+Test(stack, deeply_used_stacks_give_their_memory_back)
+{
+    static struct stack *stacks[DEEP];
+    struct stack_pool pool;
+    stack_pool_init(&pool, 256 * 1024);
+    for (int i = 0; i < DEEP; i++) {
+        cr_assert_eq(stack_take(&pool, &stacks[i]), 0);
+        char *top = (char *)stacks[i]->bottom + stacks[i]->size;
+        memset(top - DEEP_SIZE, 1, DEEP_SIZE);
+    }
+    long used = resident_kib();
+    for (int i = 0; i < DEEP; i++)
+        stack_return(&pool, stacks[i]);
+    long kept = resident_kib();
+    cr_assert_gt(used - kept, DEEP * (DEEP_SIZE / 1024) - STACKS_WARM * 32 - 4096,
+                 "%ld KiB while used, %ld KiB after", used, kept);
+    stack_pool_destroy(&pool);
+}
+
+/* --- thousands of sleeping tasks ---------------------------------------------------------------- */
+enum { SLEEPERS = 5000 };
+
+static int sleeper(void *argument)
+{
+    return aw_event_wait(argument);
+}
+
+static int sleepers(void *argument)
+{
+    long *kib_each = argument;
+    struct aw_event event;
+    struct aw_group group;
+    aw_event_init(&event);
+    aw_group_init(&group, AW_GROUP_COLLECT);
+    long before = resident_kib();
+    for (int i = 0; i < SLEEPERS; i++)
+        cr_assert_eq(aw_group_spawn(&group, sleeper, &event), 0);
+    aw_sleep(1);
+    *kib_each = (resident_kib() - before) / SLEEPERS;
+    aw_event_set(&event);
+    int result = aw_group_wait(&group);
+    long after = resident_kib() - before;
+    cr_expect_lt(after, *kib_each * SLEEPERS / 2 + 4096, "%ld KiB stay when all have gone", after);
+    return result;
+}
+
+Test(stack, a_sleeping_task_takes_about_a_page)
+{
+    if (INSTRUMENTED)
+        cr_skip("a sanitizer's frames and shadow memory are larger");
+    long kib_each = 0;
+    cr_assert_eq(aw_run(sleepers, &kib_each), 0);
+    cr_assert_leq(kib_each, 2 * sysconf(_SC_PAGESIZE) / 1024, "%ld KiB each", kib_each);
+    cr_assert_gt(kib_each, 0);
+}
