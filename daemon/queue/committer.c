@@ -92,7 +92,7 @@ static struct store_change *take_batch(struct committer *committer, uint32_t *re
 static int write_batch(struct committer *committer, struct store_change *batch,
                        struct aw_error *reterr)
 {
-    int result = store_begin(committer->store, aw_wall_ms(), reterr);
+    int result = store_begin(committer->store, reterr);
     for (struct store_change *change = batch; change && result == 0; change = change->next)
         result = store_apply(committer->store, change, reterr);
     if (result == 0)

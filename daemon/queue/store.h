@@ -66,13 +66,11 @@ AW_MUST_CHECK AW_SUSPENDS int store_open(struct store **ret_store, const char *f
                                          void *context, struct aw_error *reterr);
 AW_SUSPENDS void store_close(struct store *store);
 
-/* Every id in the store is at or below this one; it only grows. store_begin raises it as time goes
- * on. */
+/* Every id ever stored is at or below this one, also those of jobs deleted since; it only grows. */
 uint64_t store_id_ceiling(const struct store *store);
 
-/* One batch: begin, apply each change, then commit or roll back. `wall_ms` is the present. */
-AW_MUST_CHECK AW_SUSPENDS int store_begin(struct store *store, uint64_t wall_ms,
-                                          struct aw_error *reterr);
+/* One batch: begin, apply each change, then commit or roll back. */
+AW_MUST_CHECK AW_SUSPENDS int store_begin(struct store *store, struct aw_error *reterr);
 AW_MUST_CHECK AW_SUSPENDS int store_apply(struct store *store, struct store_change *change,
                                           struct aw_error *reterr);
 AW_MUST_CHECK AW_SUSPENDS int store_commit(struct store *store, struct aw_error *reterr);
