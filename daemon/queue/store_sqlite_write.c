@@ -185,6 +185,7 @@ static int wake_jobs(struct store *store, struct store_change *change, struct aw
     sqlite3_stmt *statement = store->statements[STATEMENT_WAKE];
     bind_number(statement, 1, change->now_ms);
     bind_number(statement, 2, change->limit);
+    bind_number(statement, 3, change->bytes_max);
     struct job **tail = &change->woken;
     int result = 0;
     int code;
