@@ -117,8 +117,8 @@ void window_tick(struct broker *broker);
 /* --- dispatch.c: which job runs next --------------------------------------------------- */
 void dispatch(struct target_lanes *target);
 void dispatch_all(struct broker *broker);
-/* The job's place in its queue is free: once its outcome is durable, so that with a concurrency of one
- * the next job starts only when the one before it can no longer run again. */
+/* The job's place in its queue is free: once its outcome is durable, so that with a concurrency of
+ * one the next job starts only when the one before it can no longer run again. */
 void dispatch_leave_queue(struct broker *broker, struct job_queue *queue);
 
 /* One execution of one job; freed when its outcome is committed. */
@@ -134,11 +134,11 @@ struct execution_record {
     bool timed_out;
 };
 
-/* --- cancel.c -------------------------------------------------------------------------------------------- */
+/* --- cancel.c ----------------------------------------------------------------------- */
 /* Cancels a job that memory does not hold, if it has not finished; who watches it is told. */
 AW_MUST_CHECK int cancel_stored(struct broker *broker, uint64_t id);
 
-/* --- settle.c: from outcome to the job's next state ------------------------------------------------------ */
+/* --- settle.c: from outcome to the job's next state --------------------------------- */
 void settle(struct execution_record *record);
 /* Cancels a job that waits in memory (it has been taken out of its window). */
 int settle_cancelled(struct broker *broker, struct job *job);

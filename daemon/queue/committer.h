@@ -5,11 +5,11 @@
  * idle committer takes a single change at once. After each batch come the callbacks, in order, then
  * the reads that were asked for, so that a read sees every change made before it.
  *
- * A full disk refuses new jobs (-ENOSPC to their callbacks) and keeps the other changes until there is
- * room: limits refuse submissions, never outcomes. Only a daemon that must end while its disk is full
- * gives them up (committer_give_up_at); those jobs run again after the next start. While the disk is
- * full, reads go ahead of the changes that are kept. Any other failure of the store ends the process:
- * what is on the disk is then unknown, and only a new start can find out. */
+ * A full disk refuses new jobs (-ENOSPC to their callbacks) and keeps the other changes until there
+ * is room: limits refuse submissions, never outcomes. Only a daemon that must end while its disk is
+ * full gives them up (committer_give_up_at); those jobs run again after the next start. While the
+ * disk is full, reads go ahead of the changes that are kept. Any other failure of the store ends
+ * the process: what is on the disk is then unknown, and only a new start can find out. */
 #ifndef QUEUE_COMMITTER_H
 #define QUEUE_COMMITTER_H
 

@@ -120,7 +120,6 @@ static int execute(void *argument)
     /* a job that comes back at once to a target that is up must not spin */
     if (comes_back(record) && target->target.up && !broker->stopping)
         (void)aw_sleep(COME_BACK_PAUSE_MS);
-    bool queue_was_full = queue->running >= queue->settings->concurrency;
     target->running--;
     settle(record);
     dispatch(target);

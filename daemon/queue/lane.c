@@ -58,8 +58,8 @@ static uint32_t position_of(const struct lane *lane, struct lane_key key)
     return low;
 }
 
-/* An empty window starts at its front again; a large one is given back, since there may be thousands
- * of lanes. */
+/* An empty window starts at its front again; a large one is given back, since there may be
+ * thousands of lanes. */
 static void shrink(struct lane *lane)
 {
     if (lane->count > 0)

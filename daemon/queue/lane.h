@@ -6,9 +6,9 @@
  *     every ready job at or before the cursor is in memory (in the window, running, or being
  * settled); those behind it are only on disk.
  *
- * `complete` is the cursor at the very end: nothing ready is only on disk. One lane a (queue, target),
- * so that a target that is down cannot fill the window of those that are up. A lane whose target is no
- * longer configured keeps everything on disk. */
+ * `complete` is the cursor at the very end: nothing ready is only on disk. One lane a (queue,
+ * target), so that a target that is down cannot fill the window of those that are up. A lane whose
+ * target is no longer configured keeps everything on disk. */
 #ifndef QUEUE_LANE_H
 #define QUEUE_LANE_H
 

@@ -110,11 +110,13 @@ static void tell(struct execution_record *record)
 static void settled(struct store_change *change, int result)
 {
     struct execution_record *record = change->context;
-    struct target_lanes *target = record->target;
+    struct broker *broker = record->broker;
+    struct target_lanes *target = record->target; /* NULL: it was cancelled while it waited */
+    struct job_queue *queue = record->job->lane->queue;
     /* given up on a full disk: it runs again after the next start, so nobody is told */
     if (result == 0)
         tell(record);
-    forget_job(record->broker, record->job);
+    forget_job(broker, record->job);
     buffer_free(&record->outcome.result);
     free(record);
     if (!target)

@@ -38,7 +38,7 @@ struct store_change {
     uint64_t now_ms;              /* of the wall clock: FINISH, CANCEL, WAKE, PURGE */
     uint64_t purge_ms;            /* FINISH, CANCEL: delete it then; FINISH: 0 deletes it at once */
     uint32_t limit;               /* WAKE, PURGE */
-    uint64_t bytes_max;           /* WAKE: of the payloads that come into memory; at least one does */
+    uint64_t bytes_max;           /* WAKE: of the payloads that come into memory, at least one */
     bool attempt_spent;           /* FINISH, RETRY: job->attempts counts this execution already */
     const struct buffer *result;  /* FINISH */
     const char *error_code;       /* FINISH, RETRY */
@@ -121,8 +121,8 @@ AW_MUST_CHECK AW_SUSPENDS int store_read_job(struct store *store, uint64_t id,
                                              store_visitor visitor, void *context,
                                              struct aw_error *reterr);
 
-/* Visits jobs with ids above `after` in order, without their results, and without their payloads unless
- * asked for. */
+/* Visits jobs with ids above `after` in order, without their results, and without their payloads
+ * unless asked for. */
 AW_MUST_CHECK AW_SUSPENDS int store_scan(struct store *store, uint64_t after, bool with_payload,
                                          store_visitor visitor, void *context,
                                          struct aw_error *reterr);

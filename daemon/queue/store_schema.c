@@ -1,8 +1,9 @@
 /* store_schema.c - the tables of queue.db and every statement the store uses.
  *
- * `at_ms` means by state: scheduled, when it is due; finished, when it may be deleted. The partial indexes hold only
- * the rows that are looked for, so a job costs one index entry at a time; each entry ends with the id. Counts per lane are kept in the
- * same transactions, so nothing is ever counted by scanning. */
+ * `at_ms` means by state: scheduled, when it is due; finished, when it may be deleted. The partial
+ * indexes hold only the rows that are looked for, so a job costs one index entry at a time; each
+ * entry ends with the id. Counts per lane are kept in the same transactions, so nothing is ever
+ * counted by scanning. */
 #include "queue/store_schema.h"
 
 #include "queue/store_sqlite.h"
@@ -72,7 +73,8 @@ const char *const store_statement_texts[STATEMENTS] = {
                         "WHERE id = ?1 AND state = 2 AND attempts = ?2",
     [STATEMENT_CANCEL] = "UPDATE job SET state = 6, at_ms = ?2 + keep_ms, finished_ms = ?2 "
                          "WHERE id = ?1 AND state = ?3 RETURNING lane",
-    /* the first that are due, as many as fit into ?3 bytes and at least one: they come into memory */
+    /* the first that are due, as many as fit into ?3 bytes and at least one: they come into
+     * memory */
     [STATEMENT_WAKE] =
         "UPDATE job SET state = 2, at_ms = NULL WHERE id IN (SELECT id FROM (SELECT id, size, "
         "sum(size) OVER (ORDER BY at_ms, id ROWS UNBOUNDED PRECEDING) AS total FROM "

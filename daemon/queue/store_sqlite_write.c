@@ -6,8 +6,8 @@
 #include <errno.h>
 #include <string.h>
 
-/* The ceiling of ids is raised this far above the first id that meets it: one more write a second. It
- * follows the ids, not the clock: both may be far apart after the clock was set back. */
+/* The ceiling of ids is raised this far above the first id that meets it: one more write a second.
+ * It follows the ids, not the clock: both may be far apart after the clock was set back. */
 #define CEILING_AHEAD_MS 1000u
 
 static void bind_number(sqlite3_stmt *statement, int index, uint64_t number)

@@ -121,8 +121,8 @@ static void apply_options(struct job *job, const struct submit_options *options,
     job->format = (uint8_t)options->format;
 }
 
-/* Once into the WAL, once into the database: between two looks at the disk the room is estimated, so
- * that a burst cannot run through the reserve. */
+/* Once into the WAL, once into the database: between two looks at the disk the room is estimated,
+ * so that a burst cannot run through the reserve. */
 static void spend_room(struct broker *broker, const struct job *job)
 {
     uint64_t bytes = 2 * (uint64_t)job_size_bytes(job);

@@ -36,7 +36,8 @@ void queue_stage_open(struct queue_stage *stage, const char *settings)
     result = broker_open(&stage->configuration, &stage->broker, &error);
     cr_assert_eq(result, 0, "%s", error.message);
     struct outcome outcome;
-    struct argument sql = {.data = "CREATE TABLE IF NOT EXISTS effect (number INTEGER)", .size = 50};
+    static const char create[] = "CREATE TABLE IF NOT EXISTS effect (number INTEGER)";
+    struct argument sql = {.data = create, .size = sizeof create - 1};
     result = broker_run(stage->broker, FORMAT_ROWS, (struct argument){.data = "local", .size = 5},
                         &sql, 1, &outcome, &error);
     cr_assert_eq(result, 0, "%s", error.message);

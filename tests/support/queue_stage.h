@@ -1,5 +1,5 @@
-/* queue_stage.h - a broker on a real SQLite target in a folder of its own, for tests of the queue. The
- * target's database holds `CREATE TABLE effect (number, ...)`: what jobs did. */
+/* queue_stage.h - a broker on a real SQLite target in a folder of its own, for tests of the queue.
+ * The target's database holds `CREATE TABLE effect (number, ...)`: what jobs did. */
 #ifndef SUPPORT_QUEUE_STAGE_H
 #define SUPPORT_QUEUE_STAGE_H
 
@@ -15,15 +15,17 @@ struct queue_stage {
 void queue_stage_make(struct queue_stage *stage);
 void queue_stage_remove(struct queue_stage *stage);
 
-/* Opens the broker with `settings` behind the [daemon] section's state and the target `local`. Asserts. */
+/* Opens the broker with `settings` behind the [daemon] section's state and the target `local`.
+ * Asserts. */
 void queue_stage_open(struct queue_stage *stage, const char *settings);
 void queue_stage_close(struct queue_stage *stage);
 
 /* Runs `body` inside aw_run. */
 void queue_stage_run(void (*body)(void));
 
-/* Submits to `local` with the options of SUBMIT as one text ("PRIORITY 3 DELAY 10 local") and one SQL text;
- * waits until it is durable. Returns the id; 0 when it was refused, with the reason in *reterr. */
+/* Submits to `local` with the options of SUBMIT as one text ("PRIORITY 3 DELAY 10 local") and one
+ * SQL text; waits until it is durable. Returns the id; 0 when it was refused, with the reason in
+ * *reterr. */
 uint64_t queue_stage_try_submit(struct queue_stage *stage, const char *options, const char *sql,
                                 struct aw_error *reterr);
 uint64_t queue_stage_submit(struct queue_stage *stage, const char *options, const char *sql);

@@ -1,5 +1,5 @@
-/* test_broker.c - the whole queue on a real SQLite target: every job done once and in order, whatever is
- * evicted, cancelled, retried or restarted meanwhile. */
+/* test_broker.c - the whole queue on a real SQLite target: every job done once and in order,
+ * whatever is evicted, cancelled, retried or restarted meanwhile. */
 #include "support/queue_stage.h"
 
 #include <criterion/criterion.h>
@@ -35,7 +35,7 @@ static void wait_running(uint64_t id)
     }
 }
 
-/* --- ends ------------------------------------------------------------------------------------------- */
+/* --- ends --------------------------------------------------------------------------- */
 
 static void ends(void)
 {
@@ -151,7 +151,7 @@ Test(broker, refusals_say_why)
     queue_stage_run(refusals);
 }
 
-/* --- order and memory ----------------------------------------------------------------------------------- */
+/* --- order and memory --------------------------------------------------------------- */
 
 #define MANY 5000u
 
@@ -248,7 +248,7 @@ Test(broker, refills_of_many_queues_keep_to_the_memory)
     queue_stage_run(many_lanes);
 }
 
-/* --- restarts -------------------------------------------------------------------------------------------- */
+/* --- restarts ----------------------------------------------------------------------- */
 
 static void restarts(void)
 {
@@ -333,7 +333,7 @@ Test(broker, jobs_of_a_target_that_is_no_longer_configured_stay_on_disk)
     queue_stage_run(lost_target);
 }
 
-/* --- cancelling ------------------------------------------------------------------------------------------- */
+/* --- cancelling --------------------------------------------------------------------- */
 
 static void cancelling(void)
 {
@@ -467,7 +467,7 @@ Test(broker, watches_come_and_go)
     queue_stage_run(unwatching);
 }
 
-/* --- random sequences ----------------------------------------------------------------------------------------- */
+/* --- random sequences --------------------------------------------------------------- */
 
 enum kind { GOOD, WRONG, SLOW, DELAYED, KINDS };
 
@@ -546,7 +546,7 @@ Test(broker, random_sequences_agree_with_a_model)
     queue_stage_run(random_sequences);
 }
 
-/* --- looking ------------------------------------------------------------------------------------------------- */
+/* --- looking ------------------------------------------------------------------------ */
 
 static uint32_t list(const struct job_filter *filter, uint64_t *ret_cursor)
 {

@@ -1,5 +1,5 @@
-/* test_broker_crash.c - SIGKILL at random moments: what was acknowledged is there after the next start, or
- * done. */
+/* test_broker_crash.c - SIGKILL at random moments: what was acknowledged is there after the next
+ * start, or done. */
 #include "support/queue_stage.h"
 
 #include <criterion/criterion.h>
@@ -38,7 +38,7 @@ struct acknowledgement {
 static struct acknowledgement acknowledged[JOBS_MAX];
 static uint32_t acknowledged_count;
 
-/* --- the child: submits until it is killed ------------------------------------------------------------ */
+/* --- the child: submits until it is killed ------------------------------------------ */
 
 static int pipe_to_parent;
 static uint64_t next_number;
@@ -85,7 +85,8 @@ static bool read_acknowledgement(int from_child)
     return true;
 }
 
-/* Kills the child a moment after a random number of acknowledgements; then takes those on their way. */
+/* Kills the child a moment after a random number of acknowledgements; then takes those on their
+ * way. */
 static void kill_at_random(pid_t child, int from_child)
 {
     for (long left = 1 + random() % 1200; left > 0; left--)
@@ -117,7 +118,7 @@ static void run_and_kill(uint64_t round)
     close(ends[0]);
 }
 
-/* --- afterwards ------------------------------------------------------------------------------------------ */
+/* --- afterwards --------------------------------------------------------------------- */
 
 static int compare(const void *left, const void *right)
 {

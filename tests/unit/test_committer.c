@@ -1,5 +1,6 @@
-/* test_committer.c - group commit on a real store: the order of callbacks, batches that gather while one is
- * on the disk, reads behind the changes made before them, congestion, and a full disk. */
+/* test_committer.c - group commit on a real store: the order of callbacks, batches that gather
+ * while one is on the disk, reads behind the changes made before them, congestion, and a full
+ * disk. */
 #include "admin/log.h"
 #include "queue/broker_state.h"
 #include "support/process.h"
@@ -30,7 +31,7 @@ static void leave_folder(void)
 
 TestSuite(committer, .init = enter_folder, .fini = leave_folder, .timeout = 60);
 
-/* --- the stage ------------------------------------------------------------------------------------- */
+/* --- the stage ---------------------------------------------------------------------- */
 
 static struct job_queue queue = {.name = (char[]){"default"}};
 static struct lane lane;
@@ -157,7 +158,7 @@ static int look_at(uint64_t id)
     return look.state;
 }
 
-/* --- tests ---------------------------------------------------------------------------------------- */
+/* --- tests -------------------------------------------------------------------------- */
 
 static void order(void)
 {
@@ -289,7 +290,7 @@ Test(committer, closing_commits_what_is_left)
     run(closing);
 }
 
-/* --- a full disk ------------------------------------------------------------------------------------- */
+/* --- a full disk -------------------------------------------------------------------- */
 
 static void make_ballast(void)
 {

@@ -1,4 +1,5 @@
-/* test_job.c - a job's stored payload: what goes in comes out, and what is no payload is refused. */
+/* test_job.c - a job's stored payload: what goes in comes out, and what is no payload is
+ * refused. */
 #include "queue/job.h"
 
 #include <criterion/criterion.h>

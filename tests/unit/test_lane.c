@@ -1,5 +1,5 @@
-/* test_lane.c - a lane's window: random operations against a naive list of what is ready. The rule is
- * that of lane.h: what lies at or before the cursor is in the window, the rest is not. */
+/* test_lane.c - a lane's window: random operations against a naive list of what is ready. The rule
+ * is that of lane.h: what lies at or before the cursor is in the window, the rest is not. */
 #include "queue/lane.h"
 
 #include <criterion/criterion.h>

@@ -1,4 +1,5 @@
-/* test_store.c - the SQLite store: what each change does to rows and counts, and what it refuses to open. */
+/* test_store.c - the SQLite store: what each change does to rows and counts, and what it refuses to
+ * open. */
 #include "queue/broker_state.h"
 #include "queue/job_id.h"
 #include "queue/store.h"
@@ -34,7 +35,7 @@ static void leave_folder(void)
 
 TestSuite(store, .init = enter_folder, .fini = leave_folder, .timeout = 60);
 
-/* --- the stage: two lanes, as the registry would give them --------------------------------------- */
+/* --- the stage: two lanes, as the registry would give them -------------------------- */
 
 #define LANES 2u
 
@@ -200,7 +201,7 @@ static void check_counts(void)
         cr_expect_eq(memcmp(expected[i], lanes[i].counts, sizeof expected[i]), 0);
 }
 
-/* --- changes -------------------------------------------------------------------------------------- */
+/* --- changes ------------------------------------------------------------------------ */
 
 static void inserted_jobs_are_read_back(void)
 {
@@ -468,7 +469,7 @@ Test(store, waking_brings_no_more_into_memory_than_asked_for)
     run(waking_by_bytes);
 }
 
-/* --- reading --------------------------------------------------------------------------------------- */
+/* --- reading ------------------------------------------------------------------------ */
 
 static void windows(void)
 {
@@ -555,7 +556,7 @@ Test(store, scanning)
     run(scanning);
 }
 
-/* --- ids and rolling back ----------------------------------------------------------------------------- */
+/* --- ids and rolling back ----------------------------------------------------------- */
 
 static void ceiling(void)
 {
@@ -615,7 +616,7 @@ Test(store, a_rolled_back_batch_leaves_nothing)
     run(rolling_back);
 }
 
-/* --- what cannot be opened ------------------------------------------------------------------------------ */
+/* --- what cannot be opened ---------------------------------------------------------- */
 
 static void execute(const char *sql)
 {
@@ -762,7 +763,7 @@ Test(store, a_missing_folder_is_named)
     run(missing_folder);
 }
 
-/* --- a full disk ------------------------------------------------------------------------------------------ */
+/* --- a full disk -------------------------------------------------------------------- */
 
 static int insert_large(uint64_t id, char *data, uint32_t size)
 {
