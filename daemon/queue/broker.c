@@ -10,6 +10,7 @@
 #include <stdlib.h>
 
 #define DISK_CHECK_MS 1000u
+#define FULL_DISK_WAIT_MS 3000u /* for room, at the end */
 
 static const struct target_type *const types[] = {
     [TARGET_TYPE_POSTGRES] = &target_type_postgres,
@@ -79,11 +80,12 @@ static int start_targets(struct broker *broker, struct aw_error *reterr)
     return 0;
 }
 
-/* Lanes without ready jobs need no look at the disk. */
+/* Lanes without ready jobs need no look at the disk; those without a target never get one. */
 static void complete_empty_lanes(struct broker *broker)
 {
     for (uint32_t i = 0; i < broker->lane_count; i++)
-        if (broker->lanes[i] && broker->lanes[i]->counts[JOB_READY] == 0)
+        if (broker->lanes[i] && broker->lanes[i]->target &&
+            broker->lanes[i]->counts[JOB_READY] == 0)
             broker->lanes[i]->complete = true;
 }
 
@@ -185,6 +187,7 @@ void broker_drain(struct broker *broker, uint64_t deadline_ns)
 {
     struct aw_scope scope;
     broker->stopping = true;
+    broker->drained = true;
     aw_shield_enter(&scope, deadline_ns);
     while (aw_group_running(&broker->executions) > 0 && aw_sleep(10) == 0) {
     }
@@ -192,6 +195,11 @@ void broker_drain(struct broker *broker, uint64_t deadline_ns)
     aw_shield_enter(&scope, AW_NEVER);
     aw_group_cancel(&broker->executions);
     AW_IGNORE(aw_group_wait(&broker->executions));
+    /* a committer that never started, or has ended, would be waited for without end */
+    if (aw_group_running(&broker->commits) > 0) {
+        committer_give_up_at(&broker->committer, aw_after_ms(FULL_DISK_WAIT_MS));
+        AW_IGNORE(broker_probe(broker));
+    }
     aw_scope_leave(&scope);
 }
 
@@ -206,7 +214,8 @@ static void checkpoint_at_end(struct broker *broker)
 void broker_close(struct broker *broker)
 {
     struct aw_scope shield;
-    broker_drain(broker, 0);
+    if (!broker->drained)
+        broker_drain(broker, 0);
     aw_shield_enter(&shield, AW_NEVER);
     /* the committer ends last: the others may be waiting for it */
     aw_group_cancel(&broker->background);

@@ -68,7 +68,7 @@ struct broker {
     uint32_t lane_count;
     struct target_lanes *targets;
     uint32_t target_count;
-    uint64_t window_bytes; /* of all windows */
+    uint64_t window_bytes; /* of all windows; running jobs and pending changes come on top */
 
     struct watch *watches[WATCH_BUCKETS];
 
@@ -82,6 +82,7 @@ struct broker {
     uint64_t disk_free_bytes; /* at the last look, less what was accepted since */
     struct broker_counters counters;
     bool stopping;
+    bool drained;
 };
 
 /* --- registry.c: queues, lanes, targets ------------------------------------------------ */
@@ -137,7 +138,11 @@ struct execution_record {
     bool timed_out;
 };
 
-/* --- settle.c: from outcome to the job's next state ------------------------------------ */
+/* --- cancel.c ----------------------------------------------------------------------- */
+/* Cancels a job that memory does not hold, if it has not finished; who watches it is told. */
+AW_MUST_CHECK int cancel_stored(struct broker *broker, uint64_t id);
+
+/* --- settle.c: from outcome to the job's next state --------------------------------- */
 void settle(struct execution_record *record);
 /* Cancels a job that waits in memory (it has been taken out of its window). */
 int settle_cancelled(struct broker *broker, struct job *job);

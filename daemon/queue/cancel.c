@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* Cancels a job that is only on disk (as far as memory knew when it was asked for). */
 struct stored_cancel {
@@ -11,28 +12,42 @@ struct stored_cancel {
     struct broker *broker;
 };
 
+static void stop_running(struct job *job)
+{
+    job->cancel_requested = true;
+    if (job->record && job->record->in_scope)
+        aw_scope_cancel(&job->record->scope);
+}
+
+/* A refill may have brought the job into memory between the question and the commit. */
+static void drop_from_memory(struct broker *broker, uint64_t id)
+{
+    struct job *job = job_table_find(&broker->jobs, id);
+    if (!job)
+        return;
+    if (job->state == JOB_READY && window_take(broker, job)) {
+        forget_job(broker, job);
+        return;
+    }
+    /* its outcome will find the row cancelled; until then only the store knows how it ended */
+    job->ended_in_store = true;
+    stop_running(job);
+}
+
 static void stored_cancel_done(struct store_change *change, int result)
 {
-    (void)result;
     struct stored_cancel *cancel = change->context;
     struct broker *broker = cancel->broker;
-    if (change->applied) {
+    if (result == 0 && change->applied) {
         broker->counters.cancelled++;
         clockwork_note_purge(broker, change->now_ms);
-        /* a refill may have brought it into memory between the question and the commit */
-        struct job *job = job_table_find(&broker->jobs, change->id);
-        if (job && job->state == JOB_READY && window_take(broker, job))
-            forget_job(broker, job);
-        else if (job && job->record && job->record->in_scope) {
-            job->cancel_requested = true;
-            aw_scope_cancel(&job->record->scope);
-        }
+        drop_from_memory(broker, change->id);
         watches_finish(broker, change->id, JOB_CANCELLED, NULL, "", "");
     }
     free(cancel);
 }
 
-static int cancel_stored(struct broker *broker, uint64_t id)
+int cancel_stored(struct broker *broker, uint64_t id)
 {
     struct stored_cancel *cancel = calloc(1, sizeof *cancel);
     if (!cancel)
@@ -60,13 +75,34 @@ static int request_cancel(struct broker *broker, uint64_t id)
             window_return(broker, job);
         return result;
     }
-    job->cancel_requested = true;
-    if (job->record && job->record->in_scope)
-        aw_scope_cancel(&job->record->scope);
+    stop_running(job);
     return 0;
 }
 
-int broker_cancel(struct broker *broker, const uint64_t *ids, size_t count)
+static int compare_ids(const void *left, const void *right)
+{
+    uint64_t a = *(const uint64_t *)left;
+    uint64_t b = *(const uint64_t *)right;
+    return (a > b) - (a < b);
+}
+
+/* Each id once, in order, in memory of the caller's. NULL: no memory. */
+static uint64_t *unique_ids(const uint64_t *ids, size_t count, size_t *ret_count)
+{
+    uint64_t *unique = malloc((count + 1) * sizeof *unique);
+    if (!unique)
+        return NULL;
+    memcpy(unique, ids, count * sizeof *unique);
+    qsort(unique, count, sizeof *unique, compare_ids);
+    size_t kept = 0;
+    for (size_t i = 0; i < count; i++)
+        if (kept == 0 || unique[kept - 1] != unique[i])
+            unique[kept++] = unique[i];
+    *ret_count = kept;
+    return unique;
+}
+
+static int cancel_each(struct broker *broker, const uint64_t *ids, size_t count)
 {
     struct watch *watches = calloc(count, sizeof *watches);
     bool *was_finished = calloc(count, sizeof *was_finished);
@@ -102,4 +138,15 @@ int broker_cancel(struct broker *broker, const uint64_t *ids, size_t count)
     free(watches);
     free(was_finished);
     return result < 0 ? result : cancelled;
+}
+
+int broker_cancel(struct broker *broker, const uint64_t *ids, size_t count)
+{
+    size_t unique_count;
+    uint64_t *unique = unique_ids(ids, count, &unique_count);
+    if (!unique)
+        return -ENOMEM;
+    int result = unique_count > 0 ? cancel_each(broker, unique, unique_count) : 0;
+    free(unique);
+    return result;
 }

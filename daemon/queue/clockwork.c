@@ -9,6 +9,7 @@
 
 #define RECHECK_MS 1000u
 #define WAKE_JOBS 1000u
+#define WAKE_BYTES (8u * 1024 * 1024)
 #define PURGE_JOBS 1000u
 
 struct clock_change {
@@ -60,7 +61,7 @@ int clockwork_read(struct broker *broker)
 
 static void change_done(struct store_change *change, int result)
 {
-    (void)result;
+    (void)result; /* given up on a full disk: nothing was woken */
     struct clock_change *clock = change->context;
     while (change->woken) {
         struct job *job = change->woken;
@@ -75,8 +76,8 @@ static void make_change(struct broker *broker, enum store_change_kind kind, uint
 {
     struct clock_change clock = {.broker = broker};
     clock.change = (struct store_change){
-        .kind = kind, .now_ms = aw_wall_ms(), .limit = limit, .done = change_done,
-        .context = &clock};
+        .kind = kind, .now_ms = aw_wall_ms(), .limit = limit, .bytes_max = WAKE_BYTES,
+        .done = change_done, .context = &clock};
     aw_event_init(&clock.done);
     committer_add(&broker->committer, &clock.change);
     struct aw_scope shield;

@@ -9,7 +9,7 @@
 
 void committer_init(struct committer *committer, struct store *store)
 {
-    *committer = (struct committer){.store = store};
+    *committer = (struct committer){.store = store, .give_up_ns = AW_NEVER};
     aw_event_init(&committer->work);
     aw_event_init(&committer->uncongested);
     aw_event_set(&committer->uncongested);
@@ -17,12 +17,23 @@ void committer_init(struct committer *committer, struct store *store)
 
 static size_t change_bytes(const struct store_change *change)
 {
-    return change->kind == CHANGE_INSERT ? job_size_bytes(change->job) : sizeof *change;
+    size_t bytes = sizeof *change;
+    if (change->kind == CHANGE_INSERT)
+        bytes += job_size_bytes(change->job);
+    if (change->result)
+        bytes += change->result->capacity;
+    return bytes;
+}
+
+uint32_t committer_pending(const struct committer *committer)
+{
+    return (uint32_t)(committer->added - committer->finished);
 }
 
 bool committer_is_congested(const struct committer *committer)
 {
-    return committer->pending > CONGESTED_CHANGES || committer->pending_bytes > CONGESTED_BYTES;
+    return committer_pending(committer) > CONGESTED_CHANGES ||
+           committer->pending_bytes > CONGESTED_BYTES;
 }
 
 void committer_add(struct committer *committer, struct store_change *change)
@@ -33,7 +44,7 @@ void committer_add(struct committer *committer, struct store_change *change)
     else
         committer->first = change;
     committer->last = change;
-    committer->pending++;
+    committer->added++;
     committer->pending_bytes += change_bytes(change);
     if (committer_is_congested(committer))
         aw_event_clear(&committer->uncongested);
@@ -44,6 +55,7 @@ void committer_add_read(struct committer *committer, struct store_read *read)
 {
     read->next = NULL;
     read->queued = true;
+    read->changes_before = committer->added;
     if (committer->last_read)
         committer->last_read->next = read;
     else
@@ -61,6 +73,11 @@ void committer_read(struct committer *committer, struct store_read *read)
     while (read->queued)
         AW_IGNORE(aw_event_wait(&read->done));
     aw_scope_leave(&shield);
+}
+
+void committer_give_up_at(struct committer *committer, uint64_t deadline_ns)
+{
+    committer->give_up_ns = deadline_ns;
 }
 
 void committer_close(struct committer *committer)
@@ -92,7 +109,7 @@ static struct store_change *take_batch(struct committer *committer, uint32_t *re
 static int write_batch(struct committer *committer, struct store_change *batch,
                        struct aw_error *reterr)
 {
-    int result = store_begin(committer->store, aw_wall_ms(), reterr);
+    int result = store_begin(committer->store, reterr);
     for (struct store_change *change = batch; change && result == 0; change = change->next)
         result = store_apply(committer->store, change, reterr);
     if (result == 0)
@@ -102,8 +119,10 @@ static int write_batch(struct committer *committer, struct store_change *batch,
 
 static void finish_change(struct committer *committer, struct store_change *change, int result)
 {
-    committer->pending--;
+    committer->finished++;
     committer->pending_bytes -= change_bytes(change);
+    if (!committer_is_congested(committer) && !committer->uncongested.set)
+        aw_event_set(&committer->uncongested);
     change->done(change, result);
 }
 
@@ -119,6 +138,8 @@ static void free_woken(struct store_change *change)
 /* Nothing of the batch is stored: refuse the new jobs, keep the rest for later, in order. */
 static void keep_for_later(struct committer *committer, struct store_change *batch)
 {
+    bool give_up = aw_now_ns() >= committer->give_up_ns;
+    uint32_t given_up = 0;
     struct store_change *kept = NULL;
     struct store_change **tail = &kept;
     struct store_change *kept_last = NULL;
@@ -126,7 +147,8 @@ static void keep_for_later(struct committer *committer, struct store_change *bat
         struct store_change *change = batch;
         batch = change->next;
         free_woken(change);
-        if (change->kind == CHANGE_INSERT) {
+        if (change->kind == CHANGE_INSERT || give_up) {
+            given_up += change->kind != CHANGE_INSERT;
             finish_change(committer, change, -ENOSPC);
             continue;
         }
@@ -134,6 +156,11 @@ static void keep_for_later(struct committer *committer, struct store_change *bat
         tail = &change->next;
         kept_last = change;
     }
+    if (given_up > 0)
+        log_line(LOG_LEVEL_ERROR,
+                 "queue: the disk is still full at the end: %u changes are not stored; jobs among "
+                 "them that have run will run again after the next start",
+                 given_up);
     if (!kept)
         return;
     *tail = committer->first;
@@ -142,21 +169,26 @@ static void keep_for_later(struct committer *committer, struct store_change *bat
         committer->last = kept_last;
 }
 
+static void disk_is_full(struct committer *committer, struct store_change *batch,
+                         struct aw_error *error)
+{
+    if (!committer->disk_full)
+        log_line(LOG_LEVEL_ERROR, "%s: new jobs are refused until there is room", error->message);
+    committer->disk_full = true;
+    committer->retry_ns = aw_after_ms(FULL_RETRY_MS);
+    if (store_roll_back(committer->store, error) < 0)
+        log_fatal("%s", error->message);
+    keep_for_later(committer, batch);
+}
+
 static void commit_batch(struct committer *committer, struct store_change *batch, uint32_t count)
 {
-    struct aw_error error;
+    struct aw_error error = {0};
     uint64_t began_ns = aw_now_ns();
     int result = write_batch(committer, batch, &error);
     committer->commit_ns += aw_now_ns() - began_ns;
     if (result == -ENOSPC) {
-        if (!committer->disk_full)
-            log_line(LOG_LEVEL_ERROR, "%s: new jobs are refused until there is room",
-                     error.message);
-        committer->disk_full = true;
-        if (store_roll_back(committer->store, &error) < 0)
-            log_fatal("%s", error.message);
-        keep_for_later(committer, batch);
-        (void)aw_sleep(FULL_RETRY_MS);
+        disk_is_full(committer, batch, &error);
         return;
     }
     if (result < 0)
@@ -173,23 +205,61 @@ static void commit_batch(struct committer *committer, struct store_change *batch
         batch = change->next;
         finish_change(committer, change, 0);
     }
-    if (!committer_is_congested(committer))
-        aw_event_set(&committer->uncongested);
+}
+
+/* The changes made before it are committed; on a full disk it would wait for too long. */
+static bool may_read(const struct committer *committer, const struct store_read *read)
+{
+    return read && (read->changes_before <= committer->finished || committer->disk_full);
 }
 
 static void perform_reads(struct committer *committer)
 {
-    /* those asked for meanwhile wait for the next round, behind the changes made before them */
-    struct store_read *read = committer->first_read;
-    committer->first_read = NULL;
-    committer->last_read = NULL;
-    while (read) {
-        struct store_read *next = read->next;
+    /* those asked for meanwhile wait for the next round: commits have their turn too */
+    const struct store_read *last = committer->last_read;
+    bool more = may_read(committer, committer->first_read);
+    while (more) {
+        struct store_read *read = committer->first_read;
+        committer->first_read = read->next;
+        if (!committer->first_read)
+            committer->last_read = NULL;
+        more = read != last && may_read(committer, committer->first_read);
         read->perform(read, committer->store);
         read->queued = false;
         aw_event_set(&read->done);
-        read = next;
     }
+}
+
+static bool may_commit(const struct committer *committer)
+{
+    return committer->first &&
+           (!committer->disk_full || aw_now_ns() >= committer->retry_ns);
+}
+
+bool committer_refuses(const struct committer *committer)
+{
+    return committer->disk_full &&
+           (committer->first || aw_now_ns() < committer->retry_ns);
+}
+
+static void wait_for_work(struct committer *committer)
+{
+    struct aw_scope scope;
+    aw_event_clear(&committer->work);
+    aw_scope_enter(&scope, committer->first ? committer->retry_ns : AW_NEVER);
+    AW_IGNORE(aw_event_wait(&committer->work));
+    aw_scope_leave(&scope);
+}
+
+static void commit_next(struct committer *committer)
+{
+    uint32_t count;
+    struct store_change *batch = take_batch(committer, &count);
+    commit_batch(committer, batch, count);
+    struct aw_error error = {0};
+    int result = store_maintain(committer->store, false, &error);
+    if (result < 0 && result != -ENOSPC)
+        log_fatal("%s", error.message);
 }
 
 int committer_main(void *argument)
@@ -199,22 +269,15 @@ int committer_main(void *argument)
     aw_task_set_name(NULL, "committer");
     aw_shield_enter(&shield, AW_NEVER);
     for (;;) {
-        if (!committer->first && !committer->first_read) {
-            if (committer->closing)
+        if (may_commit(committer))
+            commit_next(committer);
+        else if (!may_read(committer, committer->first_read)) {
+            if (committer->closing && !committer->first)
                 break;
-            aw_event_clear(&committer->work);
-            AW_IGNORE(aw_event_wait(&committer->work));
+            wait_for_work(committer);
             continue;
         }
-        uint32_t count;
-        struct store_change *batch = take_batch(committer, &count);
-        if (batch)
-            commit_batch(committer, batch, count);
         perform_reads(committer);
-        struct aw_error error;
-        int result = store_maintain(committer->store, false, &error);
-        if (result < 0 && result != -ENOSPC)
-            log_fatal("%s", error.message);
     }
     aw_scope_leave(&shield);
     return 0;

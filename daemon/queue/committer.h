@@ -6,8 +6,10 @@
  * the reads that were asked for, so that a read sees every change made before it.
  *
  * A full disk refuses new jobs (-ENOSPC to their callbacks) and keeps the other changes until there
- * is room: limits refuse submissions, never outcomes. Any other failure of the store ends the
- * process: what is on the disk is then unknown, and only a new start can find out. */
+ * is room: limits refuse submissions, never outcomes. Only a daemon that must end while its disk is
+ * full gives them up (committer_give_up_at); those jobs run again after the next start. While the
+ * disk is full, reads go ahead of the changes that are kept. Any other failure of the store ends
+ * the process: what is on the disk is then unknown, and only a new start can find out. */
 #ifndef QUEUE_COMMITTER_H
 #define QUEUE_COMMITTER_H
 
@@ -25,7 +27,8 @@ struct store_read {
     struct store_read *next;
     void (*perform)(struct store_read *read, struct store *store);
     void *context;
-    struct aw_event done; /* only set for committer_read */
+    uint64_t changes_before; /* how many had been handed over when it was asked for */
+    struct aw_event done;    /* only set for committer_read */
     bool queued;
 };
 
@@ -37,11 +40,14 @@ struct committer {
     struct store_read *last_read;
     struct aw_event work;
     struct aw_event uncongested;
-    uint32_t pending;       /* changes not committed yet */
-    uint64_t pending_bytes; /* of their jobs */
+    uint64_t added;         /* changes handed over since the start */
+    uint64_t finished;      /* of these: committed or refused */
+    uint64_t pending_bytes; /* of the jobs and results of the others */
     uint64_t largest_batch;
     uint64_t commit_ns;     /* time spent in transactions since the start */
-    bool disk_full;
+    uint64_t give_up_ns;    /* when a full disk costs outcomes */
+    bool disk_full;         /* as far as the last batch found out */
+    uint64_t retry_ns;      /* when it is tried again then */
     bool closing;
 };
 
@@ -50,7 +56,8 @@ void committer_init(struct committer *committer, struct store *store);
 /* The task. Ends when closing and nothing is left. */
 AW_SUSPENDS int committer_main(void *committer);
 
-/* Hands a change over; change->done is called with 0, or -ENOSPC (CHANGE_INSERT only). */
+/* Hands a change over; change->done is called with 0, or -ENOSPC (only CHANGE_INSERT, or any once
+ * the outcomes have been given up). */
 void committer_add(struct committer *committer, struct store_change *change);
 
 /* Hands a read over and goes on. */
@@ -60,7 +67,17 @@ void committer_add_read(struct committer *committer, struct store_read *read);
  * memory is in use). */
 AW_SUSPENDS void committer_read(struct committer *committer, struct store_read *read);
 
+/* How many changes have been handed over and not finished. */
+uint32_t committer_pending(const struct committer *committer);
+
+/* Whether the disk is full and it is not yet time to try new jobs again. */
+bool committer_refuses(const struct committer *committer);
+
 bool committer_is_congested(const struct committer *committer);
+
+/* From that time on (AW_NEVER at first) changes that meet a full disk are refused, not kept. */
+void committer_give_up_at(struct committer *committer, uint64_t deadline_ns);
+
 void committer_close(struct committer *committer);
 
 #endif

@@ -9,7 +9,7 @@
 
 #include <stdlib.h>
 
-#define UNAVAILABLE_PAUSE_MS 100u
+#define COME_BACK_PAUSE_MS 100u
 
 static int execute(void *argument);
 
@@ -84,13 +84,15 @@ void dispatch_all(struct broker *broker)
 static void run_job(struct execution_record *record)
 {
     struct job *job = record->job;
+    uint64_t result_size_max = record->broker->configuration->result_size_max;
     struct execution execution = {
         .arguments = job->arguments,
         .argument_count = job->argument_count,
         .job_id = job->id,
         .attempt = job->attempts + 1,
         .format = (enum result_format)job->format,
-        .result_size_max = record->broker->configuration->result_size_max,
+        .result_size_max =
+            result_size_max < JOB_RESULT_SIZE_MAX ? result_size_max : JOB_RESULT_SIZE_MAX,
     };
     job->started_ms = aw_wall_ms();
     record->started_ns = aw_now_ns();
@@ -107,6 +109,14 @@ static void run_job(struct execution_record *record)
     aw_scope_leave(&record->scope);
 }
 
+/* Its execution does not count as an attempt, so no backoff keeps it away. */
+static bool comes_back(const struct execution_record *record)
+{
+    enum outcome_kind kind = record->outcome.kind;
+    return kind == OUTCOME_UNAVAILABLE || kind == OUTCOME_INTERRUPTED ||
+           (kind == OUTCOME_STOPPED && !record->timed_out && !record->job->cancel_requested);
+}
+
 static int execute(void *argument)
 {
     struct execution_record *record = argument;
@@ -115,10 +125,11 @@ static int execute(void *argument)
 
     run_job(record);
     broker->counters.executed++;
-    /* a target that is up and still cannot take it must not spin */
-    if (record->outcome.kind == OUTCOME_UNAVAILABLE && target->target.up && !broker->stopping &&
+    /* a job that comes back at once to a target that is up must not spin; one whose capacity
+     * changes takes it again only when somebody asks for it */
+    if (comes_back(record) && target->target.up && !broker->stopping &&
         !target->target.type->capacity)
-        (void)aw_sleep(UNAVAILABLE_PAUSE_MS);
+        (void)aw_sleep(COME_BACK_PAUSE_MS);
     target->running--;
     settle(record);
     dispatch(target);

@@ -10,7 +10,6 @@
 #include <strings.h>
 
 #define NULL_SIZE UINT32_MAX
-#define PAYLOAD_SIZE_MAX UINT32_C(0x7fffffff)
 
 static const char *const names[JOB_STATES] = {"scheduled", "blocked", "ready",     "running",
                                               "done",      "dead",    "cancelled", "uncertain"};
@@ -71,12 +70,18 @@ static struct job *allocate(uint32_t count, uint32_t payload_size)
     return job;
 }
 
-struct job *job_new(const struct argument *arguments, uint32_t count)
+uint64_t job_payload_size(const struct argument *arguments, uint32_t count)
 {
     uint64_t size = 4 + 4 * (uint64_t)count;
     for (uint32_t i = 0; i < count; i++)
         size += arguments[i].null ? 0 : arguments[i].size;
-    if (size > PAYLOAD_SIZE_MAX)
+    return size;
+}
+
+struct job *job_new(const struct argument *arguments, uint32_t count)
+{
+    uint64_t size = job_payload_size(arguments, count);
+    if (size > JOB_PAYLOAD_SIZE_MAX)
         return NULL;
     struct job *job = allocate(count, (uint32_t)size);
     if (!job)
@@ -100,7 +105,7 @@ struct job *job_new(const struct argument *arguments, uint32_t count)
 /* The count of a payload whose sizes add up, or -1. */
 static int64_t payload_count(const char *payload, size_t size)
 {
-    if (size < 4 || size > PAYLOAD_SIZE_MAX)
+    if (size < 4 || size > JOB_PAYLOAD_SIZE_MAX)
         return -1;
     uint32_t count = get_u32(payload);
     if (count > (size - 4) / 4)

@@ -57,6 +57,7 @@ struct job {
     uint8_t state;              /* JOB_SCHEDULED, JOB_READY or JOB_RUNNING */
     uint8_t format;             /* enum result_format */
     bool cancel_requested;
+    bool ended_in_store;        /* cancelled there while it runs here: its outcome comes too late */
     bool in_table;
     uint32_t argument_count;
     uint32_t payload_size;
@@ -75,7 +76,14 @@ uint64_t job_created_ms(const struct job *job);
 /* What the job's memory counts as, against the limit of the ready windows. */
 size_t job_size_bytes(const struct job *job);
 
-/* Makes a job of copies of the arguments. NULL: no memory, or over 2 GiB of arguments. */
+/* A stored job and its result share one row, which SQLite limits to 10^9 bytes. */
+#define JOB_PAYLOAD_SIZE_MAX UINT32_C(480000000)
+#define JOB_RESULT_SIZE_MAX UINT32_C(480000000)
+
+/* What the arguments need when stored. */
+uint64_t job_payload_size(const struct argument *arguments, uint32_t count);
+
+/* Makes a job of copies of the arguments. NULL: no memory, or more than JOB_PAYLOAD_SIZE_MAX. */
 struct job *job_new(const struct argument *arguments, uint32_t count);
 
 /* Makes a job from its stored payload. NULL: no memory, or (*ret_corrupt) not a payload. */

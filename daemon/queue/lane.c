@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define KEPT_CAPACITY 64u /* jobs */
+
 struct lane_key lane_key_of(const struct job *job)
 {
     return (struct lane_key){.priority = job->priority, .id = job->id};
@@ -56,6 +58,20 @@ static uint32_t position_of(const struct lane *lane, struct lane_key key)
     return low;
 }
 
+/* An empty window starts at its front again; a large one is given back, since there may be
+ * thousands of lanes. */
+static void shrink(struct lane *lane)
+{
+    if (lane->count > 0)
+        return;
+    lane->head = 0;
+    if (lane->capacity <= KEPT_CAPACITY)
+        return;
+    free(lane->window);
+    lane->window = NULL;
+    lane->capacity = 0;
+}
+
 bool lane_push(struct lane *lane, struct job *job)
 {
     if (!make_room(lane))
@@ -75,8 +91,8 @@ struct job *lane_pop(struct lane *lane)
         return NULL;
     struct job *job = lane->window[lane->head++];
     lane->window_bytes -= job_size_bytes(job);
-    if (--lane->count == 0)
-        lane->head = 0;
+    lane->count--;
+    shrink(lane);
     return job;
 }
 
@@ -89,6 +105,7 @@ bool lane_remove(struct lane *lane, struct job *job)
     memmove(place, place + 1, (lane->count - position - 1) * sizeof *place);
     lane->count--;
     lane->window_bytes -= job_size_bytes(job);
+    shrink(lane);
     return true;
 }
 

@@ -7,7 +7,8 @@
  * settled); those behind it are only on disk.
  *
  * `complete` is the cursor at the very end: nothing ready is only on disk. One lane a (queue,
- * target), so that a target that is down cannot fill the window of those that are up. */
+ * target), so that a target that is down cannot fill the window of those that are up. A lane whose
+ * target is no longer configured keeps everything on disk. */
 #ifndef QUEUE_LANE_H
 #define QUEUE_LANE_H
 
@@ -29,7 +30,6 @@ struct lane {
     struct job_queue *queue;
     struct target_lanes *target; /* NULL: no such target in the configuration */
     char *target_name;
-    struct lane *next_of_target; /* ring of a target's lanes */
     struct lane *next_touched;   /* its counts changed in the transaction that runs */
     bool stored;                 /* its row is committed */
     bool touched;

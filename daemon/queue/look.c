@@ -8,6 +8,7 @@
 #include <string.h>
 
 #define SCAN_ROWS 10000u /* looked at in one call of JOBS */
+#define SCAN_BYTES (64u * 1024 * 1024) /* of arguments to be matched */
 #define MATCH_BYTES 4096u
 
 static void field_number(struct buffer *out, const char *name, uint64_t number)
@@ -146,6 +147,7 @@ struct listing {
     const struct job_filter *filter;
     struct buffer jobs;
     uint64_t last_id;
+    uint64_t bytes;
     uint32_t looked_at;
     uint32_t found;
     bool stopped; /* before the end of the table */
@@ -198,12 +200,13 @@ static bool list_visit(void *context, const struct stored_job *job)
     struct listing *listing = context;
     listing->last_id = job->id;
     listing->looked_at++;
+    listing->bytes += job->payload_size;
     if (passes(listing, job)) {
         write_job(listing->broker, job, false, &listing->jobs);
         listing->found++;
     }
-    listing->stopped =
-        listing->found >= listing->filter->limit || listing->looked_at >= SCAN_ROWS;
+    listing->stopped = listing->found >= listing->filter->limit ||
+                       listing->looked_at >= SCAN_ROWS || listing->bytes >= SCAN_BYTES;
     return !listing->stopped;
 }
 
@@ -211,7 +214,8 @@ static void list_perform(struct store_read *read, struct store *store)
 {
     struct listing *listing = read->context;
     struct aw_error error;
-    listing->result = store_scan(store, listing->filter->cursor, list_visit, listing, &error);
+    listing->result = store_scan(store, listing->filter->cursor, listing->filter->match.data,
+                                 list_visit, listing, &error);
 }
 
 int broker_list(struct broker *broker, const struct job_filter *filter, struct buffer *out)

@@ -71,12 +71,10 @@ static struct job_queue *find_queue(struct broker *broker, const char *name, siz
     return queue;
 }
 
-/* Puts the slot at its id; NULL: no memory or too many. */
+/* Puts the slot at its id; NULL: no memory. */
 static struct lane *add_lane(struct broker *broker, struct lane_slot *slot, uint32_t bucket)
 {
     uint32_t id = slot->lane.id;
-    if (id == 0 || id > LANES_MAX)
-        return NULL;
     if (id > broker->lane_count) {
         struct lane **lanes = realloc(broker->lanes, id * sizeof *lanes);
         if (!lanes)
@@ -94,6 +92,9 @@ static struct lane *add_lane(struct broker *broker, struct lane_slot *slot, uint
 static struct lane *make_lane(struct broker *broker, uint32_t id, const char *queue,
                               size_t queue_size, const char *target, size_t target_size)
 {
+    /* before anything is made: refused submissions must not leave queues behind */
+    if (id == 0 || id > LANES_MAX)
+        return NULL;
     struct lane_slot *slot = calloc(1, sizeof *slot);
     if (!slot)
         return NULL;

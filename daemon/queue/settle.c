@@ -15,7 +15,7 @@ uint64_t settle_backoff_ms(uint64_t minimum_ms, uint64_t maximum_ms, uint32_t at
     if (maximum_ms < minimum_ms)
         maximum_ms = minimum_ms;
     uint64_t delay = minimum_ms;
-    for (uint32_t i = 1; i < attempts && delay < maximum_ms; i++)
+    for (uint32_t i = 1; i < attempts && delay > 0 && delay < maximum_ms; i++)
         delay = delay > maximum_ms / 2 ? maximum_ms : delay * 2;
     uint64_t quarter = delay / 4;
     delay = delay - quarter + (uint64_t)(((unsigned __int128)random * (2 * quarter)) >> 32);
@@ -81,28 +81,42 @@ static void count_final(struct broker *broker, enum job_state state)
 }
 
 /* The outcome is durable: tell who waits for it. */
-static void settled(struct store_change *change, int result)
+static void tell(struct execution_record *record)
 {
-    (void)result; /* a full disk keeps such changes until they are stored */
-    struct execution_record *record = change->context;
     struct broker *broker = record->broker;
-    struct job *job = record->job;
-    if (!change->applied)
-        log_line(LOG_LEVEL_WARNING,
-                 "job %" PRIu64 ": a late outcome (%s) was dropped: its state had changed already",
-                 job->id, job_state_name(change->state));
-    else if (change->kind == CHANGE_RETRY) {
-        broker->counters.retried++;
-        clockwork_note_due(broker, job->due_ms);
-    } else {
+    const struct store_change *change = &record->change;
+    const struct job *job = record->job;
+    if (!change->applied) {
+        log_line(LOG_LEVEL_INFO,
+                 "job %" PRIu64 ": its outcome (%s) came after it had been cancelled", job->id,
+                 job_state_name(change->state));
+        return;
+    }
+    if (change->kind == CHANGE_FINISH) {
         count_final(broker, change->state);
         clockwork_note_purge(broker, change->purge_ms);
         watches_finish(broker, job->id, change->state, &record->outcome.result,
                        record->outcome.code, record->outcome.message);
+        return;
     }
+    broker->counters.retried++;
+    clockwork_note_due(broker, job->due_ms);
+    /* CANCEL came after the retry had been decided */
+    if (job->cancel_requested && cancel_stored(broker, job->id) < 0)
+        log_line(LOG_LEVEL_WARNING, "job %" PRIu64 ": no memory to cancel it before its retry",
+                 job->id);
+}
+
+static void settled(struct store_change *change, int result)
+{
+    struct execution_record *record = change->context;
+    struct broker *broker = record->broker;
     struct target_lanes *target = record->target; /* NULL: it was cancelled while it waited */
-    struct job_queue *queue = job->lane->queue;
-    forget_job(broker, job);
+    struct job_queue *queue = record->job->lane->queue;
+    /* given up on a full disk: it runs again after the next start, so nobody is told */
+    if (result == 0)
+        tell(record);
+    forget_job(broker, record->job);
     buffer_free(&record->outcome.result);
     free(record);
     if (!target)

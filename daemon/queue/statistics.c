@@ -84,7 +84,7 @@ static void write_store(const struct broker *broker, struct buffer *out)
                   "\r\n\r\n",
                   statistics.commits, statistics.changes, statistics.checkpoints,
                   statistics.wal_bytes, broker->committer.largest_batch,
-                  broker->committer.commit_ns / 1000, broker->committer.pending,
+                  broker->committer.commit_ns / 1000, committer_pending(&broker->committer),
                   broker->committer.disk_full ? 1 : 0, broker->disk_free_bytes);
 }
 

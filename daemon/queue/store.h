@@ -38,6 +38,7 @@ struct store_change {
     uint64_t now_ms;              /* of the wall clock: FINISH, CANCEL, WAKE, PURGE */
     uint64_t purge_ms;            /* FINISH, CANCEL: delete it then; FINISH: 0 deletes it at once */
     uint32_t limit;               /* WAKE, PURGE */
+    uint64_t bytes_max;           /* WAKE: of the payloads that come into memory, at least one */
     bool attempt_spent;           /* FINISH, RETRY: job->attempts counts this execution already */
     const struct buffer *result;  /* FINISH */
     const char *error_code;       /* FINISH, RETRY */
@@ -66,13 +67,11 @@ AW_MUST_CHECK AW_SUSPENDS int store_open(struct store **ret_store, const char *f
                                          void *context, struct aw_error *reterr);
 AW_SUSPENDS void store_close(struct store *store);
 
-/* Every id in the store is at or below this one; it only grows. store_begin raises it as time goes
- * on. */
+/* Every id ever stored is at or below this one, also those of jobs deleted since; it only grows. */
 uint64_t store_id_ceiling(const struct store *store);
 
-/* One batch: begin, apply each change, then commit or roll back. `wall_ms` is the present. */
-AW_MUST_CHECK AW_SUSPENDS int store_begin(struct store *store, uint64_t wall_ms,
-                                          struct aw_error *reterr);
+/* One batch: begin, apply each change, then commit or roll back. */
+AW_MUST_CHECK AW_SUSPENDS int store_begin(struct store *store, struct aw_error *reterr);
 AW_MUST_CHECK AW_SUSPENDS int store_apply(struct store *store, struct store_change *change,
                                           struct aw_error *reterr);
 AW_MUST_CHECK AW_SUSPENDS int store_commit(struct store *store, struct aw_error *reterr);
@@ -122,8 +121,9 @@ AW_MUST_CHECK AW_SUSPENDS int store_read_job(struct store *store, uint64_t id,
                                              store_visitor visitor, void *context,
                                              struct aw_error *reterr);
 
-/* Visits jobs with ids above `after` in order. */
-AW_MUST_CHECK AW_SUSPENDS int store_scan(struct store *store, uint64_t after,
+/* Visits jobs with ids above `after` in order, without their results, and without their payloads
+ * unless asked for. */
+AW_MUST_CHECK AW_SUSPENDS int store_scan(struct store *store, uint64_t after, bool with_payload,
                                          store_visitor visitor, void *context,
                                          struct aw_error *reterr);
 

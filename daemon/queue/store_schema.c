@@ -1,8 +1,9 @@
 /* store_schema.c - the tables of queue.db and every statement the store uses.
  *
  * `at_ms` means by state: scheduled, when it is due; finished, when it may be deleted. The partial
- * indexes hold only the rows that are looked for, so a job costs one index entry at a time. Counts
- * per lane are kept in the same transactions, so nothing is ever counted by scanning. */
+ * indexes hold only the rows that are looked for, so a job costs one index entry at a time; each
+ * entry ends with the id. Counts per lane are kept in the same transactions, so nothing is ever
+ * counted by scanning. */
 #include "queue/store_schema.h"
 
 #include "queue/store_sqlite.h"
@@ -43,16 +44,17 @@ const char store_schema[] =
     "  result BLOB,\n"
     "  payload BLOB NOT NULL\n"
     ") STRICT;\n"
-    "CREATE INDEX job_ready ON job (lane, priority, id) WHERE state = 2;\n"
+    "CREATE INDEX job_ready ON job (lane, priority) WHERE state = 2;\n"
     "CREATE INDEX job_due ON job (at_ms) WHERE state = 0;\n"
     "CREATE INDEX job_finished ON job (at_ms) WHERE state >= 4;\n"
     "CREATE TABLE ceiling (id INTEGER PRIMARY KEY CHECK (id = 1), job INTEGER NOT NULL) STRICT;\n"
     "INSERT INTO ceiling VALUES (1, 0);\n";
 
-#define JOB_COLUMNS \
+#define SMALL_COLUMNS \
     "id, lane, state, priority, at_ms, attempts, retries, interruptions, started_ms, " \
     "finished_ms, timeout_ms, backoff_min_ms, backoff_max_ms, keep_ms, format, error_code, " \
-    "error_message, result, payload"
+    "error_message"
+#define JOB_COLUMNS SMALL_COLUMNS ", result, payload"
 
 const char *const store_statement_texts[STATEMENTS] = {
     [STATEMENT_BEGIN] = "BEGIN IMMEDIATE",
@@ -71,9 +73,13 @@ const char *const store_statement_texts[STATEMENTS] = {
                         "WHERE id = ?1 AND state = 2 AND attempts = ?2",
     [STATEMENT_CANCEL] = "UPDATE job SET state = 6, at_ms = ?2 + keep_ms, finished_ms = ?2 "
                          "WHERE id = ?1 AND state = ?3 RETURNING lane",
-    [STATEMENT_WAKE] = "UPDATE job SET state = 2, at_ms = NULL WHERE id IN (SELECT id FROM job "
-                       "WHERE state = 0 AND at_ms <= ?1 ORDER BY at_ms LIMIT ?2) "
-                       "RETURNING " JOB_COLUMNS,
+    /* the first that are due, as many as fit into ?3 bytes and at least one: they come into
+     * memory */
+    [STATEMENT_WAKE] =
+        "UPDATE job SET state = 2, at_ms = NULL WHERE id IN (SELECT id FROM (SELECT id, size, "
+        "sum(size) OVER (ORDER BY at_ms, id ROWS UNBOUNDED PRECEDING) AS total FROM "
+        "(SELECT id, at_ms, length(payload) AS size FROM job WHERE state = 0 AND at_ms <= ?1 "
+        "ORDER BY at_ms, id LIMIT ?2)) WHERE total - size < ?3) RETURNING " JOB_COLUMNS,
     [STATEMENT_PURGE] = "DELETE FROM job WHERE id IN (SELECT id FROM job WHERE state >= 4 AND "
                         "at_ms <= ?1 ORDER BY at_ms LIMIT ?2) RETURNING lane, state",
     [STATEMENT_LANE_INSERT] = "INSERT INTO lane (id, queue, target) VALUES (?1, ?2, ?3)",
@@ -81,10 +87,15 @@ const char *const store_statement_texts[STATEMENTS] = {
         "UPDATE lane SET scheduled = ?2, blocked = ?3, ready = ?4, running = ?5, done = ?6, "
         "dead = ?7, cancelled = ?8, uncertain = ?9 WHERE id = ?1",
     [STATEMENT_CEILING] = "UPDATE ceiling SET job = ?1 WHERE id = 1",
-    [STATEMENT_READ_READY] = "SELECT " JOB_COLUMNS " FROM job WHERE state = 2 AND lane = ?1 AND "
-                             "(priority, id) > (?2, ?3) ORDER BY priority, id LIMIT ?4",
+    /* in two parts, each of which seeks to its first row */
+    [STATEMENT_READ_READY] =
+        "SELECT " JOB_COLUMNS " FROM job WHERE state = 2 AND lane = ?1 AND priority = ?2 AND "
+        "id > ?3 UNION ALL SELECT " JOB_COLUMNS " FROM job WHERE state = 2 AND lane = ?1 AND "
+        "priority > ?2 ORDER BY priority, id LIMIT ?4",
     [STATEMENT_NEXT_DUE] = "SELECT at_ms FROM job WHERE state = 0 ORDER BY at_ms LIMIT 1",
     [STATEMENT_NEXT_PURGE] = "SELECT at_ms FROM job WHERE state >= 4 ORDER BY at_ms LIMIT 1",
     [STATEMENT_READ_JOB] = "SELECT " JOB_COLUMNS " FROM job WHERE id = ?1",
-    [STATEMENT_SCAN] = "SELECT " JOB_COLUMNS " FROM job WHERE id > ?1 ORDER BY id",
+    /* large values are read only when they are looked at */
+    [STATEMENT_SCAN] = "SELECT " SMALL_COLUMNS ", NULL, iif(?2, payload, NULL) FROM job "
+                       "WHERE id > ?1 ORDER BY id",
 };

@@ -204,6 +204,9 @@ int store_open(struct store **ret_store, const char *folder, store_lane_finder l
     store->lane_by_id = lane_by_id;
     store->context = context;
     int result = open_database(store, path, reterr);
+    /* deleted jobs are overwritten where that costs no writes of its own */
+    if (result == 0)
+        result = aw_sqlite_execute(store->database, "PRAGMA secure_delete=FAST", reterr);
     if (result == 0)
         result = recover(store, path, reterr);
     if (result == 0)

@@ -157,7 +157,7 @@ static int visit(struct store *store, enum statement which, uint64_t parameter,
 {
     sqlite3_stmt *statement = store->statements[which];
     (void)sqlite3_bind_int64(statement, 1, (int64_t)parameter);
-    int code;
+    int code = SQLITE_DONE;
     bool more = true;
     *ret_count = 0;
     while (more && (code = sqlite3_step(statement)) == SQLITE_ROW) {
@@ -179,9 +179,10 @@ int store_read_job(struct store *store, uint64_t id, store_visitor visitor, void
     return result < 0 ? result : count > 0 ? 0 : -ENOENT;
 }
 
-int store_scan(struct store *store, uint64_t after, store_visitor visitor, void *context,
-               struct aw_error *reterr)
+int store_scan(struct store *store, uint64_t after, bool with_payload, store_visitor visitor,
+               void *context, struct aw_error *reterr)
 {
     uint32_t count;
+    (void)sqlite3_bind_int(store->statements[STATEMENT_SCAN], 2, with_payload);
     return visit(store, STATEMENT_SCAN, after, visitor, context, &count, reterr);
 }

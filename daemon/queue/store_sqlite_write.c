@@ -6,9 +6,9 @@
 #include <errno.h>
 #include <string.h>
 
-/* The ceiling of ids is raised this far ahead of the clock, and again when less than half is left.
- */
-#define CEILING_AHEAD_MS 20000u
+/* The ceiling of ids is raised this far above the first id that meets it: one more write a second.
+ * It follows the ids, not the clock: both may be far apart after the clock was set back. */
+#define CEILING_AHEAD_MS 1000u
 
 static void bind_number(sqlite3_stmt *statement, int index, uint64_t number)
 {
@@ -42,20 +42,10 @@ void store_count(struct store *store, struct lane *lane, enum job_state state, i
     store->touched = lane;
 }
 
-static int raise_ceiling(struct store *store, uint64_t wall_ms, struct aw_error *reterr)
+int store_begin(struct store *store, struct aw_error *reterr)
 {
-    store->id_ceiling_next = job_id_ceiling(wall_ms + CEILING_AHEAD_MS);
-    bind_number(store->statements[STATEMENT_CEILING], 1, store->id_ceiling_next);
-    return store_run(store, STATEMENT_CEILING, "raising the ceiling of ids", reterr);
-}
-
-int store_begin(struct store *store, uint64_t wall_ms, struct aw_error *reterr)
-{
-    int result = store_run(store, STATEMENT_BEGIN, "BEGIN", reterr);
     store->id_ceiling_next = store->id_ceiling;
-    if (result < 0 || job_id_ceiling(wall_ms + CEILING_AHEAD_MS / 2) <= store->id_ceiling)
-        return result;
-    return raise_ceiling(store, wall_ms, reterr);
+    return store_run(store, STATEMENT_BEGIN, "BEGIN", reterr);
 }
 
 static int insert_lane(struct store *store, const struct lane *lane, const char *queue,
@@ -84,13 +74,12 @@ static int insert_job(struct store *store, const struct job *job, struct aw_erro
     bind_number(statement, 11, job->format);
     (void)sqlite3_bind_blob64(statement, 12, job->payload, job->payload_size, SQLITE_STATIC);
     int result = store_run(store, STATEMENT_INSERT, "storing a job", reterr);
-    /* The generator runs ahead of the clock after a restart (it begins above the ceiling) and in a
-     * flood: an id above the ceiling would be given again by the next daemon. */
-    if (result == 0 && job->id > store->id_ceiling_next)
-        result = raise_ceiling(store, job_id_time_ms(job->id), reterr);
-    if (result == 0)
-        store_count(store, job->lane, (enum job_state)job->state, 1);
-    return result;
+    if (result < 0)
+        return result;
+    store_count(store, job->lane, (enum job_state)job->state, 1);
+    if (job->id > store->id_ceiling_next)
+        store->id_ceiling_next = job_id_ceiling(job_id_time_ms(job->id) + CEILING_AHEAD_MS);
+    return 0;
 }
 
 /* The attempts as they are on disk: those of the job before this execution was counted. */
@@ -196,6 +185,7 @@ static int wake_jobs(struct store *store, struct store_change *change, struct aw
     sqlite3_stmt *statement = store->statements[STATEMENT_WAKE];
     bind_number(statement, 1, change->now_ms);
     bind_number(statement, 2, change->limit);
+    bind_number(statement, 3, change->bytes_max);
     struct job **tail = &change->woken;
     int result = 0;
     int code;
@@ -302,9 +292,19 @@ static void end_transaction(struct store *store, bool committed)
         store->id_ceiling = store->id_ceiling_next;
 }
 
+static int write_ceiling(struct store *store, struct aw_error *reterr)
+{
+    if (store->id_ceiling_next == store->id_ceiling)
+        return 0;
+    bind_number(store->statements[STATEMENT_CEILING], 1, store->id_ceiling_next);
+    return store_run(store, STATEMENT_CEILING, "raising the ceiling of ids", reterr);
+}
+
 int store_commit(struct store *store, struct aw_error *reterr)
 {
     int result = write_counts(store, reterr);
+    if (result == 0)
+        result = write_ceiling(store, reterr);
     if (result == 0)
         result = store_run(store, STATEMENT_COMMIT, "COMMIT", reterr);
     if (result < 0)

@@ -54,7 +54,7 @@ static int check_room(struct broker *broker, struct aw_error *reterr)
 {
     if (broker->stopping)
         return refuse(broker, reterr, -ESHUTDOWN, "UNAVAILABLE", "awaitd is stopping");
-    if (broker->committer.disk_full)
+    if (committer_refuses(&broker->committer))
         return refuse(broker, reterr, -ENOSPC, "FULL",
                       "the disk that holds the queue is full; no new jobs until there is room");
     if (broker->disk_free_bytes < broker->configuration->disk_free_min) {
@@ -139,6 +139,9 @@ int broker_submit(struct broker *broker, const struct submit_options *options,
     int result = check_room(broker, reterr);
     if (result == 0)
         result = broker_check(broker, target_name, arguments, count, &target, reterr);
+    if (result == 0 && job_payload_size(arguments, count) > JOB_PAYLOAD_SIZE_MAX)
+        result = refuse(broker, reterr, -EMSGSIZE, "ERR",
+                        "the arguments are larger than a stored job can be (480 MB)");
     if (result < 0)
         return result;
     struct lane *lane = registry_lane(broker, options->queue, options->queue_size,

@@ -97,7 +97,8 @@ int broker_watch(struct broker *broker, struct watch *watches, size_t count)
         struct watch *watch = &watches[i];
         *watch = (struct watch){.id = watch->id, .event = watch->event};
         /* in memory means not finished yet: no need to ask the store */
-        watch->known = job_table_find(&broker->jobs, watch->id) != NULL;
+        const struct job *job = job_table_find(&broker->jobs, watch->id);
+        watch->known = job && !job->ended_in_store;
         all_known = all_known && watch->known;
         link_watch(broker, watch);
     }

@@ -128,11 +128,13 @@ void window_return(struct broker *broker, struct job *job)
 
 bool window_take(struct broker *broker, struct job *job)
 {
-    uint64_t bytes_before = job->lane->window_bytes;
-    bool taken = lane_remove(job->lane, job);
-    if (taken)
-        window_changed(broker, job->lane, bytes_before);
-    return taken;
+    struct lane *lane = job->lane;
+    uint64_t bytes_before = lane->window_bytes;
+    if (!lane_remove(lane, job))
+        return false;
+    window_changed(broker, lane, bytes_before);
+    window_refill(broker, lane);
+    return true;
 }
 
 struct job *window_pop(struct broker *broker, struct lane *lane)
@@ -176,17 +178,25 @@ static void free_jobs(struct job *jobs)
     }
 }
 
+/* What a refill may read: a lane without any job gets at least one. */
+static uint64_t refill_bytes(const struct broker *broker)
+{
+    uint64_t limit = broker->configuration->memory_max;
+    uint64_t room = limit > broker->window_bytes ? limit - broker->window_bytes : 1;
+    return room < REFILL_BYTES ? room : REFILL_BYTES;
+}
+
 /* In the committer's task. */
 static void perform_refill(struct store_read *read, struct store *store)
 {
     struct lane *lane = read->context;
     struct broker *broker = lane->target->broker;
     struct lane_key after = lane->cursor;
-    struct aw_error error;
+    struct aw_error error = {0};
     struct job *jobs = NULL;
     bool end = false;
-    int result =
-        store_read_ready(store, lane, after, REFILL_JOBS, REFILL_BYTES, &jobs, &end, &error);
+    int result = store_read_ready(store, lane, after, REFILL_JOBS, refill_bytes(broker), &jobs,
+                                  &end, &error);
     lane->reading = false;
     if (result == -ENOMEM)
         return; /* asked for again by the next pop, or by window_tick */
@@ -199,8 +209,12 @@ static void perform_refill(struct store_read *read, struct store *store)
         return;
     }
     uint64_t bytes_before = lane->window_bytes;
-    lane->complete = take_read_jobs(broker, lane, jobs) && end;
+    bool room = take_read_jobs(broker, lane, jobs);
+    lane->complete = room && end;
     window_changed(broker, lane, bytes_before);
+    /* all that was read may be running already */
+    if (room)
+        window_refill(broker, lane);
     dispatch(lane->target);
 }
 
