@@ -310,8 +310,16 @@ int sqlite_vfs_register(struct aw_error *reterr)
                             "cannot set up SQLite: it is already in use in this process; open the "
                             "first database with aw_sqlite_open");
     result = sqlite_memory_install();
+    /* SQLite seeds its random numbers (WAL salts, random()) once, from the default VFS: for that
+     * moment it is ours, so that they come from the ring's source like all others. */
     if (result == SQLITE_OK)
+        result = sqlite3_vfs_register(&await_vfs, 1);
+    if (result == SQLITE_OK) {
+        char number;
+        sqlite3_randomness(0, NULL);
+        sqlite3_randomness(sizeof(number), &number);
         result = sqlite3_vfs_register(&await_vfs, 0);
+    }
     if (result != SQLITE_OK)
         return aw_error_set_code(reterr, -ENOMEM, "", "cannot set up SQLite: %s",
                                  sqlite3_errstr(result));
