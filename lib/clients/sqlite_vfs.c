@@ -125,6 +125,16 @@ static int vfs_open(sqlite3_vfs *vfs, sqlite3_filename name, sqlite3_file *base,
         free(file->path);
         return SQLITE_CANTOPEN;
     }
+    if (file->kind == FILE_WAL && (flags & SQLITE_OPEN_READWRITE) &&
+        sqlite_file_is_ours_alone(file)) {
+        int renewed = sqlite_renew(fd);
+        if (renewed < 0) {
+            last_open_errno = -renewed;
+            sqlite_io_close(fd);
+            free(file->path);
+            return renewed == -ENOMEM ? SQLITE_NOMEM : SQLITE_IOERR;
+        }
+    }
     if (name && (flags & SQLITE_OPEN_DELETEONCLOSE))
         (void)!sqlite_io_unlink(name);
 
