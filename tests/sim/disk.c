@@ -131,7 +131,23 @@ static bool is_named(const struct disk *disk, uint32_t inode)
     return false;
 }
 
-void disk_collect(struct disk *disk)
+/* A folder that is gone takes its names along. */
+static void forget_names(struct disk *disk, uint32_t folder)
+{
+    for (uint32_t i = 0; i < DISK_ENTRIES; i++) {
+        if (disk->cached[i].folder == folder)
+            disk->cached[i].used = false;
+        if (disk->durable[i].folder == folder)
+            disk->durable[i].used = false;
+    }
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < disk->name_change_count; i++)
+        if (disk->name_changes[i].folder != folder)
+            disk->name_changes[kept++] = disk->name_changes[i];
+    disk->name_change_count = kept;
+}
+
+static bool collect_one(struct disk *disk)
 {
     for (uint32_t i = DISK_ROOT + 1; i < DISK_INODES; i++) {
         struct inode *inode = &disk->inodes[i];
@@ -142,8 +158,18 @@ void disk_collect(struct disk *disk)
             if (disk->changes[c].inode != i)
                 disk->changes[kept++] = disk->changes[c];
         disk->change_count = kept;
+        if (inode->folder)
+            forget_names(disk, i);
         inode_clear(inode);
+        return true;
     }
+    return false;
+}
+
+void disk_collect(struct disk *disk)
+{
+    while (collect_one(disk))
+        ;
 }
 
 int disk_make(struct disk *disk, uint32_t folder, const char *name, bool is_folder, uint32_t mode,

@@ -29,7 +29,7 @@ static const char *const mutation_names[MUTATIONS] = {
     [MUTATION_NO_SYNC] = "no-sync",
     [MUTATION_NO_DIRECTORY_SYNC] = "no-directory-sync",
     [MUTATION_EARLY_ANSWER] = "early-answer",
-    [MUTATION_NO_RECOVERY] = "no-recovery",
+    [MUTATION_NO_RENEWAL] = "no-renewal",
     [MUTATION_FALSE_COMMIT] = "false-commit",
     [MUTATION_SYNC_IGNORED] = "sync-error-ignored",
 };
@@ -110,6 +110,12 @@ static void reset_world(uint64_t seed, const struct scenario *scenario,
     world->disk_lied = false;
     world->failure[0] = '\0';
     choose_swarm(&world->swarm);
+    if (options->mutation == MUTATION_NO_RENEWAL) {
+        /* the weather it is for: rare enough to take a thousand seeds by chance */
+        world->swarm.sync_error_ppm = 30000;
+        world->swarm.sync_failure = SYNC_FAILURE_KEPT;
+        world->swarm.power_fails = true;
+    }
     scenario->prepare();
 }
 
@@ -117,7 +123,6 @@ static void plan_life(const struct scenario *scenario)
 {
     world->life_began_ns = world->now_ns;
     world->calm = last_life;
-    world->recovering = true;
     world->storage_failed = false;
     world->faults = 0;
     world->crash_in = 0;

@@ -3,20 +3,21 @@
 #include "queue/store.h"
 #include "sim/world.h"
 
-#include <await/sqlite.h>
-
-int __real_aw_sqlite_checkpoint(struct aw_sqlite *database, bool truncate,
-                                struct aw_error *reterr);
-int __wrap_aw_sqlite_checkpoint(struct aw_sqlite *database, bool truncate,
-                                struct aw_error *reterr);
+int __real_sqlite_renew(int fd);
+int __wrap_sqlite_renew(int fd);
+int __real_sqlite_renew_path(const char *path);
+int __wrap_sqlite_renew_path(const char *path);
 int __real_store_commit(struct store *store, struct aw_error *reterr);
 int __wrap_store_commit(struct store *store, struct aw_error *reterr);
 
-int __wrap_aw_sqlite_checkpoint(struct aw_sqlite *database, bool truncate, struct aw_error *reterr)
+int __wrap_sqlite_renew(int fd)
 {
-    if (world->mutation == MUTATION_NO_RECOVERY && world->recovering)
-        return 0;
-    return __real_aw_sqlite_checkpoint(database, truncate, reterr);
+    return world->mutation == MUTATION_NO_RENEWAL ? 0 : __real_sqlite_renew(fd);
+}
+
+int __wrap_sqlite_renew_path(const char *path)
+{
+    return world->mutation == MUTATION_NO_RENEWAL ? 0 : __real_sqlite_renew_path(path);
 }
 
 int __wrap_store_commit(struct store *store, struct aw_error *reterr)

@@ -339,7 +339,7 @@ const struct scenario scenario_sqlite = {
     .prepare = prepare,
     .live = live,
     .mutations = 1u << MUTATION_NO_SYNC | 1u << MUTATION_NO_DIRECTORY_SYNC |
-                 1u << MUTATION_EARLY_ANSWER | 1u << MUTATION_NO_RECOVERY |
+                 1u << MUTATION_EARLY_ANSWER | 1u << MUTATION_NO_RENEWAL |
                  1u << MUTATION_SYNC_IGNORED,
     .lives_max = 8,
     .crash_bits = 12,

@@ -57,6 +57,5 @@ void world_fail(const char *format, ...)
 
 void world_recovered(void)
 {
-    world->recovering = false;
     world->disk_lied = false;
 }

@@ -24,7 +24,7 @@ enum mutation {
     MUTATION_NO_SYNC,           /* fsync and RWF_DSYNC do nothing: synchronous=OFF */
     MUTATION_NO_DIRECTORY_SYNC, /* the folder is never synced */
     MUTATION_EARLY_ANSWER,      /* the client is answered before the commit */
-    MUTATION_NO_RECOVERY,       /* no checkpoint at the start after a failed sync */
+    MUTATION_NO_RENEWAL,        /* a WAL found at opening is not written again */
     MUTATION_FALSE_COMMIT,      /* a batch is rolled back and its jobs are answered */
     MUTATION_SYNC_IGNORED,      /* the failure of a sync is not reported upwards */
     MUTATIONS,
@@ -68,7 +68,6 @@ struct world {
 
     /* of the life that runs */
     bool calm;             /* no faults, no crash */
-    bool recovering;       /* opening has not finished */
     uint32_t crash_in;     /* completions left; 0: no crash planned */
     bool crash_loses_power;
     bool storage_failed;   /* a write or sync has failed: nobody may be answered */
