@@ -79,6 +79,7 @@ static void choose_swarm(struct swarm *swarm)
                             .power_fails = random_chance(random, 700000),
                             .disk_fills = random_chance(random, 250000),
                             .clock_steps = random_chance(random, 250000),
+                            .wal_scale = random_chance(random, 400000) ? 500 : 1,
                             .keep_percent = (uint32_t)random_below(random, 101)};
     if (random_chance(random, 300000))
         swarm->stall_ppm = 2000;

@@ -141,7 +141,8 @@ const struct scenario scenario_queue = {
     .prepare = prepare,
     .live = live,
     .mutations = 1u << MUTATION_NO_SYNC | 1u << MUTATION_NO_DIRECTORY_SYNC |
-                 1u << MUTATION_EARLY_ANSWER | 1u << MUTATION_FALSE_COMMIT | 1u << MUTATION_SYNC_IGNORED,
+                 1u << MUTATION_EARLY_ANSWER | 1u << MUTATION_FALSE_COMMIT |
+                 1u << MUTATION_SYNC_IGNORED,
     .lives_max = 8,
     .crash_bits = 12,
 };

@@ -12,7 +12,8 @@ SIM_LIB_OBJECTS = $(filter-out %/ring/uring.o %/ring/uring_probe.o %/ring/uring_
   %/ring/clock.o %/ring/system.o,$(call object,$(LIB_SOURCES) $(LIB_ASSEMBLY)))
 SIM_DAEMON_OBJECTS = $(filter $(BUILD)/obj/daemon/queue/% $(BUILD)/obj/daemon/protocol/% \
   $(BUILD)/obj/daemon/config/% %/targets/target.o %/admin/log.o,$(DAEMON_OBJECTS))
-SIM_WRAPS := -Wl,--wrap=sqlite_renew -Wl,--wrap=sqlite_renew_path -Wl,--wrap=store_commit
+SIM_WRAPS := -Wl,--wrap=sqlite_renew -Wl,--wrap=sqlite_renew_path \
+  -Wl,--wrap=store_commit -Wl,--wrap=aw_sqlite_wal_size
 SIM_REVISION := $(shell git describe --always --dirty 2>/dev/null || echo unknown)
 SIM := $(BUILD)/tests/sim/awaitd-sim
 

@@ -44,6 +44,7 @@ struct swarm {
     bool disk_fills;
     bool clock_steps;
     bool power_fails;
+    uint32_t wal_scale;         /* how much larger the WAL seems, for more checkpoints */
     uint32_t keep_percent;      /* how much of what was not synced survives a power loss */
 };
 
