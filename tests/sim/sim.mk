@@ -7,11 +7,11 @@
 SIM_SECONDS ?= 20
 SIM_SOURCES := $(sort $(wildcard tests/sim/*.c))
 SIM_OBJECTS := $(call object,$(SIM_SOURCES))
-# everything of libawait but what calls the kernel, everything of the queue but the real targets
+# everything but what calls the kernel, and the targets whose engines are modelled
 SIM_LIB_OBJECTS = $(filter-out %/ring/uring.o %/ring/uring_probe.o %/ring/uring_request.o \
   %/ring/clock.o %/ring/system.o,$(call object,$(LIB_SOURCES) $(LIB_ASSEMBLY)))
-SIM_DAEMON_OBJECTS = $(filter $(BUILD)/obj/daemon/queue/% $(BUILD)/obj/daemon/protocol/% \
-  $(BUILD)/obj/daemon/config/% %/targets/target.o %/admin/log.o,$(DAEMON_OBJECTS))
+SIM_DAEMON_OBJECTS = $(filter-out $(patsubst %,$(BUILD)/obj/daemon/targets/%,target_postgres.o \
+  postgres_%.o target_redis.o redis_%.o target_sqlite%.o),$(DAEMON_OBJECTS))
 SIM_WRAPS := -Wl,--wrap=sqlite_renew -Wl,--wrap=sqlite_renew_path \
   -Wl,--wrap=store_commit -Wl,--wrap=aw_sqlite_wal_size
 SIM_REVISION := $(shell git describe --always --dirty 2>/dev/null || echo unknown)
