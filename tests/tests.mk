@@ -77,3 +77,4 @@ bench: all $(PROGRAMS)
 	@BUILD=$(BUILD) $(PYTHON) tests/bench/bench.py $(BENCH)
 
 -include tests/fuzz/fuzz.mk
+-include tests/sim/sim.mk

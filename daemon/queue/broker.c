@@ -139,11 +139,18 @@ static void log_backlog(const struct broker *broker)
 
 static int open_store(struct broker *broker, struct aw_error *reterr)
 {
-    int result = aw_make_directory(broker->configuration->state, 0700);
-    if (result < 0 && result != -EEXIST)
-        return aw_error_set(reterr, result, "state folder %s: %s; create it for awaitd's user",
-                            broker->configuration->state, aw_error_text(result));
-    return store_open(&broker->store, broker->configuration->state, registry_stored_lane,
+    const char *state = broker->configuration->state;
+    int made = aw_make_directory(state, 0700);
+    if (made < 0 && made != -EEXIST)
+        return aw_error_set(reterr, made, "state folder %s: %s; create it for awaitd's user", state,
+                            aw_error_text(made));
+    /* A folder whose name is not on the disk is lost with all its jobs when the power fails. Also when it
+     * was there: a crash may have come between making and syncing. */
+    int synced = aw_sync_directory_of(state);
+    if (synced < 0 && (made == 0 || synced != -EACCES))
+        return aw_error_set(reterr, synced, "state folder %s: cannot sync the folder it is in: %s",
+                            state, aw_error_text(synced));
+    return store_open(&broker->store, state, registry_stored_lane,
                       registry_lane_by_id, broker, reterr);
 }
 

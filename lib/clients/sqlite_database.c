@@ -46,7 +46,8 @@ static int open_handle(struct aw_sqlite *database, const char *path, struct aw_e
     return 0;
 }
 
-/* Runs a statement that answers with one value: keeps it, or compares it with a text. */
+/* Runs a statement that answers with one value: keeps it, or compares it with a text. It is run to
+ * its end: PRAGMA journal_mode=WAL answers "wal" before it commits, and that may still fail. */
 static int ask(struct aw_sqlite *database, const char *sql, const char *expected,
                int64_t *ret_number, struct aw_error *reterr)
 {
@@ -63,6 +64,8 @@ static int ask(struct aw_sqlite *database, const char *sql, const char *expected
         if (!answer || sqlite3_stricmp(answer, expected) != 0)
             number = aw_error_set(reterr, -EBUSY, "%s gave %s", sql, answer ? answer : "nothing");
     }
+    if (number == 0 && result == SQLITE_ROW)
+        number = aw_sqlite_error(database, sqlite3_step(statement), reterr);
     sqlite3_finalize(statement);
     database->trusted = false;
     return number;

@@ -93,6 +93,10 @@ AW_SUSPENDS int sqlite_file_flush(struct sqlite_file *file);
  * SQLITE_FULL with nothing changed. */
 AW_SUSPENDS int sqlite_file_reserve(struct sqlite_file *file, uint64_t end);
 
+/* sqlite_renew.c: makes a WAL that may be in the page cache only durable. 0 or negative errno. */
+AW_MUST_CHECK AW_SUSPENDS int sqlite_renew(int fd);
+AW_MUST_CHECK AW_SUSPENDS int sqlite_renew_path(const char *path); /* absent: 0 */
+
 /* sqlite_lock.c */
 int sqlite_file_lock(sqlite3_file *file, int level);
 AW_SUSPENDS int sqlite_file_unlock(sqlite3_file *file, int level);

@@ -21,10 +21,26 @@
 #define ALLOCATION_UNIT 4096u
 #define WRITE_LOCK_SLOT 0 /* the right to append to the WAL */
 
-static int take_switch(int fd)
+/* The WAL of a database that nobody has open. */
+static int renew_wal(const struct sqlite_file *file)
+{
+    size_t size = strlen(file->path) + sizeof("-wal");
+    char *path = malloc(size);
+    if (!path)
+        return -ENOMEM;
+    memcpy(path, file->path, size - sizeof("-wal"));
+    memcpy(path + size - sizeof("-wal"), "-wal", sizeof("-wal"));
+    int result = sqlite_renew_path(path);
+    free(path);
+    return result == -EACCES || result == -EROFS ? 0 : result; /* a reader will not copy it */
+}
+
+static int take_switch(const struct sqlite_file *file, int fd)
 {
     int result = system_lock(fd, F_WRLCK, SHM_SWITCH, 1);
     if (result == 0) {
+        if (renew_wal(file) < 0)
+            return SQLITE_IOERR_SHMOPEN;
         result = system_truncate(fd, 3); /* as os_unix.c: too short to be a wal-index */
         if (result < 0)
             return SQLITE_IOERR_SHMOPEN;
@@ -59,7 +75,7 @@ static int shm_open_file(struct sqlite_file *file, struct sqlite_shm *shm)
     }
     if (geteuid() == 0) /* the database's owner must be able to use it later */
         (void)!system_chown(shm->path, database.owner, database.group);
-    return take_switch(shm->fd);
+    return take_switch(file, shm->fd);
 }
 
 static int shm_open(struct sqlite_file *file)

@@ -125,6 +125,16 @@ static int vfs_open(sqlite3_vfs *vfs, sqlite3_filename name, sqlite3_file *base,
         free(file->path);
         return SQLITE_CANTOPEN;
     }
+    if (file->kind == FILE_WAL && (flags & SQLITE_OPEN_READWRITE) &&
+        sqlite_file_is_ours_alone(file)) {
+        int renewed = sqlite_renew(fd);
+        if (renewed < 0) {
+            last_open_errno = -renewed;
+            sqlite_io_close(fd);
+            free(file->path);
+            return renewed == -ENOMEM ? SQLITE_NOMEM : SQLITE_IOERR;
+        }
+    }
     if (name && (flags & SQLITE_OPEN_DELETEONCLOSE))
         (void)!sqlite_io_unlink(name);
 
@@ -310,8 +320,16 @@ int sqlite_vfs_register(struct aw_error *reterr)
                             "cannot set up SQLite: it is already in use in this process; open the "
                             "first database with aw_sqlite_open");
     result = sqlite_memory_install();
+    /* SQLite seeds its random numbers (WAL salts, random()) once, from the default VFS: for that
+     * moment it is ours, so that they come from the ring's source like all others. */
     if (result == SQLITE_OK)
+        result = sqlite3_vfs_register(&await_vfs, 1);
+    if (result == SQLITE_OK) {
+        char number;
+        sqlite3_randomness(0, NULL);
+        sqlite3_randomness(sizeof(number), &number);
         result = sqlite3_vfs_register(&await_vfs, 0);
+    }
     if (result != SQLITE_OK)
         return aw_error_set_code(reterr, -ENOMEM, "", "cannot set up SQLite: %s",
                                  sqlite3_errstr(result));

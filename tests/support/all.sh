@@ -31,6 +31,7 @@ stage()
 stage build all
 stage lint lint
 stage units test-unit
+stage sim test-sim SIM_SECONDS=5
 stage integration test-integration
 stage asan-units asan-units
 stage asan-integration asan-integration
@@ -38,7 +39,7 @@ stage asan-integration asan-integration
 printf '\n%-18s %7s %7s %8s %8s\n' stage passed failed skipped seconds
 total_passed=0
 total_failed=0
-for name in build lint units integration asan-units asan-integration; do
+for name in build lint units sim integration asan-units asan-integration; do
     read -r passed failed skipped seconds < "$RESULTS/$name"
     printf '%-18s %7d %7d %8d %8d\n' "$name" "$passed" "$failed" "$skipped" "$seconds"
     total_passed=$((total_passed + passed))
