@@ -35,6 +35,7 @@ struct aw_waiter {
     struct aw_waiter *previous;
     struct aw_waiter *next;
     struct aw_task *task;
+    struct aw_waiter **granted_list; /* not NULL: once granted it is put there, linked by next */
     bool granted;
 };
 

@@ -141,6 +141,31 @@ bool scheduler_has_ready(const struct scheduler *scheduler)
     return scheduler->ready_first || scheduler->yielded_first;
 }
 
+static void list_all(struct scheduler *scheduler, struct aw_task *task)
+{
+    task->id = ++scheduler->id_count;
+    task->parent_id = scheduler->current ? scheduler->current->id : 0;
+    task->state_since_ns = scheduler->turn_began_ns;
+    task->all_previous = scheduler->all_last;
+    if (scheduler->all_last)
+        scheduler->all_last->all_next = task;
+    else
+        scheduler->all_first = task;
+    scheduler->all_last = task;
+}
+
+static void unlist_all(struct scheduler *scheduler, struct aw_task *task)
+{
+    if (task->all_previous)
+        task->all_previous->all_next = task->all_next;
+    else
+        scheduler->all_first = task->all_next;
+    if (task->all_next)
+        task->all_next->all_previous = task->all_previous;
+    else
+        scheduler->all_last = task->all_previous;
+}
+
 static void task_main(void *argument)
 {
     struct aw_task *task = argument;
@@ -149,10 +174,13 @@ static void task_main(void *argument)
     sanitize_switch_end(NULL, &scheduler->root_sanitize);
     reap(scheduler);
     task->result = task->function(task->argument);
+    if (task->result >= 0 && task->kept_error < 0)
+        task->result = task->kept_error;
     core_assert(task->scope == &task->root_scope); /* a scope was entered and not left */
     group_settle(&task->children);
     task->state = TASK_FINISHED;
     task->finish_order = ++scheduler->finish_count;
+    unlist_all(scheduler, task);
     scheduler->task_count--;
     wait_list_grant_all(&task->joiners);
     group_child_settled(task);
@@ -188,6 +216,7 @@ int scheduler_spawn(struct scheduler *scheduler, struct aw_group *group, aw_func
     if (group)
         group_link(group, task);
     scheduler->task_count++;
+    list_all(scheduler, task);
     make_ready(scheduler, task);
     *ret_task = task;
     return 0;
@@ -247,6 +276,7 @@ static int suspend(struct scheduler *scheduler, const char *where, bool interrup
 {
     struct aw_task *task = scheduler->current;
     task->where = where;
+    task->state_since_ns = scheduler->turn_began_ns; /* the clock itself would cost a switch */
     task->interruptible = interruptible;
     task->state = TASK_PARKED;
     if (deadline_ns != AW_NEVER)

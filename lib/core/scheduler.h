@@ -34,6 +34,7 @@ struct aw_task {
     struct aw_scope *scope;      /* the innermost one */
     struct aw_scope root_scope;  /* aw_cancel cancels it */
     const char *where;           /* what it is parked on */
+    uint64_t state_since_ns;     /* when the turn began in which it parked or was made */
     int wake_result;
     uint8_t state;
     bool interruptible;          /* the park it is in may be ended by its scopes */
@@ -42,12 +43,17 @@ struct aw_task {
     aw_function function;
     void *argument;
     int result;
+    int kept_error;              /* of an exit or a cleanup that nobody could hear (with.h) */
     uint64_t finish_order;       /* counts up over all tasks: who finished first */
     struct aw_wait_list joiners; /* tasks that await this one */
     struct aw_group children;    /* what it spawned; settled before it finishes */
     struct aw_group *group;      /* the one it belongs to; NULL for the first task */
     struct aw_task *group_previous;
     struct aw_task *group_next;
+    struct aw_task *all_previous; /* every task that has not finished, for dumps */
+    struct aw_task *all_next;
+    uint64_t id;
+    uint64_t parent_id;
     char name[TASK_NAME_SIZE];
 };
 
@@ -57,6 +63,9 @@ struct scheduler {
     struct aw_task *ready_last;
     struct aw_task *yielded_first; /* ready again from the next turn on */
     struct aw_task *yielded_last;
+    struct aw_task *all_first;
+    struct aw_task *all_last;
+    uint64_t id_count;
     struct aw_task *zombie; /* finished, its stack still to be returned */
     struct context root;
     struct sanitize_stack root_sanitize;

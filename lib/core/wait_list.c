@@ -33,6 +33,10 @@ struct aw_task *wait_list_grant_one(struct aw_wait_list *list)
         return NULL;
     wait_list_remove(list, waiter);
     waiter->granted = true;
+    if (waiter->granted_list) {
+        waiter->next = *waiter->granted_list;
+        *waiter->granted_list = waiter;
+    }
     wake(waiter->task, 0);
     return waiter->task;
 }

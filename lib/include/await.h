@@ -2,13 +2,19 @@
 #ifndef AWAIT_H
 #define AWAIT_H
 
+#include <await/barrier.h>
 #include <await/base.h>
 #include <await/clock.h>
+#include <await/condition.h>
+#include <await/dump.h>
 #include <await/error.h>
 #include <await/file.h>
 #include <await/group.h>
+#include <await/interval.h>
 #include <await/offload.h>
+#include <await/once.h>
 #include <await/pg.h>
+#include <await/priority_queue.h>
 #include <await/redis.h>
 #include <await/resolve.h>
 #include <await/scope.h>
@@ -17,5 +23,6 @@
 #include <await/sqlite.h>
 #include <await/sync.h>
 #include <await/task.h>
+#include <await/with.h>
 
 #endif

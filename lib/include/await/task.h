@@ -80,6 +80,19 @@ AW_API AW_MUST_CHECK AW_SUSPENDS int aw_gather(size_t count, struct aw_task *con
 AW_API AW_MUST_CHECK AW_SUSPENDS int aw_race(size_t count, struct aw_task *const tasks[],
                                              size_t *ret_index);
 
+/* As aw_gather, but the first failure cancels the tasks that still run: results[i] of those is what
+ * they made of it, usually -ECANCELED. All have settled when it returns the first error. */
+AW_API AW_MUST_CHECK AW_SUSPENDS int aw_gather_fail_fast(size_t count,
+                                                         struct aw_task *const tasks[],
+                                                         int results[]);
+
+/* Waits until at least one of `count` tasks has finished or the deadline has passed; *ret_index is
+ * the one that finished first. Cancels nothing and keeps all handles: aw_await that one next.
+ * Returns 0, -ETIME, -ECANCELED, -EINVAL (count is 0), -ENOMEM, -EDEADLK (a task waits for itself).
+ */
+AW_API AW_MUST_CHECK AW_SUSPENDS int aw_wait_any(size_t count, struct aw_task *const tasks[],
+                                                 uint64_t deadline_ns, size_t *ret_index);
+
 /* Suspends for at least duration_ms. 0 only yields. Returns 0, -ECANCELED or -ETIME (a scope's
  * deadline came first). */
 AW_API AW_SUSPENDS int aw_sleep(uint64_t duration_ms);
