@@ -95,7 +95,7 @@ static struct aw_task *take_next(struct scheduler *scheduler)
     return task;
 }
 
-__attribute__((no_sanitize("thread"))) void scheduler_switch(struct scheduler *scheduler)
+SANITIZE_NO_FRAME void scheduler_switch(struct scheduler *scheduler)
 {
     struct aw_task *self = scheduler->current;
     struct aw_task *next = take_next(scheduler);
@@ -166,7 +166,7 @@ static void unlist_all(struct scheduler *scheduler, struct aw_task *task)
         scheduler->all_last = task->all_previous;
 }
 
-static void task_main(void *argument)
+static SANITIZE_NO_FRAME void task_main(void *argument)
 {
     struct aw_task *task = argument;
     struct scheduler *scheduler = here;

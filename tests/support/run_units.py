@@ -46,6 +46,9 @@ def run(binary, under_valgrind):
     tested, passing, failed, _ = (int(number) for number in match.groups())
     if process.returncode != 0 and failed == 0:
         failed = 1
+    # Criterion does not look at the exit status of its test processes, only memcheck's words tell.
+    if under_valgrind and re.search(r"^==\d+== \S", text, re.M):
+        failed = max(failed, 1)
     if tested == 0:
         failed, text = 1, text + "\nrun_units: the binary holds no test\n"
     return passing, failed, text
