@@ -1,5 +1,5 @@
-/* sync.c - event, lock, semaphore and queue; see await/sync.h. Lock, semaphore and items pass straight
- * to the first waiter, so that a newcomer cannot overtake it. */
+/* sync.c - event, lock, semaphore and queue; see await/sync.h. Lock, semaphore and items pass
+ * straight to the first waiter, so that a newcomer cannot overtake it. */
 #include "core/park.h"
 #include "core/scheduler.h"
 

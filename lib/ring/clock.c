@@ -29,7 +29,8 @@ void backend_random(void *buffer, size_t size_bytes)
     while (size_bytes > 0) {
         ssize_t got = getrandom(next, size_bytes, 0);
         if (got < 0) {
-            core_assert(errno == EINTR); /* the source never runs dry; a filter would loop us here */
+            /* the source never runs dry; a filter that forbids it would loop us here */
+            core_assert(errno == EINTR);
             continue;
         }
         next += got;

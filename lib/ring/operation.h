@@ -21,8 +21,8 @@ void operations_close(void);
 /* Gives a completion to its operation and wakes the task. */
 void operations_deliver(const struct backend_completion *completion);
 
-/* One attempt, as ring_perform without its retries; the lent buffer's number, if the kernel took one,
- * goes to *ret_buffer (may be NULL). */
+/* One attempt, as ring_perform without its retries; the lent buffer's number, if the kernel took
+ * one, goes to *ret_buffer (may be NULL). */
 AW_MUST_CHECK AW_SUSPENDS int operation_perform(const struct ring_request *request, bool shielded,
                                                 uint32_t *ret_buffer);
 

@@ -18,7 +18,7 @@
 
 enum { REPORT_SIZE = 65536 };
 
-/* Runs the function in a loop of a child process; what it wrote to standard error is in `report`. */
+/* Runs the function in a loop of a child process, whose standard error goes to `report`. */
 static int run_in_child(aw_function function, char report[REPORT_SIZE])
 {
     int ends[2];
@@ -33,7 +33,8 @@ static int run_in_child(aw_function function, char report[REPORT_SIZE])
     close(ends[1]);
     size_t size = 0;
     ssize_t got;
-    while (size < REPORT_SIZE - 1 && (got = read(ends[0], report + size, REPORT_SIZE - 1 - size)) > 0)
+    size_t room = REPORT_SIZE - 1;
+    while (size < room && (got = read(ends[0], report + size, room - size)) > 0)
         size += (size_t)got;
     report[size] = '\0';
     close(ends[0]);

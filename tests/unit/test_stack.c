@@ -18,7 +18,7 @@
 #define INSTRUMENTED 0
 #endif
 
-/* --- guard -------------------------------------------------------------------------------------- */
+/* --- guard ------------------------------------------------------------------------------------ */
 static int recurse(volatile char *above, int depth)
 {
     volatile char frame[512];
@@ -101,7 +101,7 @@ Test(stack, the_other_guard_guards_too)
     cr_assert(died_at_guard(status), "status %x", (unsigned)status);
 }
 
-/* --- pool --------------------------------------------------------------------------------------- */
+/* --- pool ------------------------------------------------------------------------------------- */
 Test(stack, the_last_one_back_is_the_first_one_out)
 {
     struct stack_pool pool;
@@ -168,7 +168,7 @@ static bool under_valgrind(void)
 #endif
 }
 
-/* --- thousands of sleeping tasks ---------------------------------------------------------------- */
+/* --- thousands of sleeping tasks -------------------------------------------------------------- */
 enum { SLEEPERS = 5000 };
 
 static int sleeper(void *argument)

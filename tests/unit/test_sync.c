@@ -53,7 +53,7 @@ static void expect_in_order(const struct party *parties, int count)
     }
 }
 
-/* --- event -------------------------------------------------------------------------------------- */
+/* --- event ------------------------------------------------------------------------------------ */
 static int wait_event(struct party *party)
 {
     return aw_event_wait(party->thing);
@@ -112,7 +112,7 @@ Test(event, a_wait_can_be_interrupted)
     cr_assert_eq(aw_run(interrupted_event, NULL), 0);
 }
 
-/* --- lock --------------------------------------------------------------------------------------- */
+/* --- lock ------------------------------------------------------------------------------------- */
 static int take_lock(struct party *party)
 {
     int result = aw_lock_acquire(party->thing);
@@ -230,7 +230,7 @@ Test(lock, release_without_holding_aborts, .signal = SIGABRT)
     AW_IGNORE(aw_run(release_of_another, &lock));
 }
 
-/* --- semaphore ---------------------------------------------------------------------------------- */
+/* --- semaphore -------------------------------------------------------------------------------- */
 static int take_semaphore(struct party *party)
 {
     return aw_semaphore_acquire(party->thing);
@@ -293,7 +293,7 @@ Test(semaphore, no_release_is_lost_with_a_cancelled_waiter)
     cr_assert_eq(aw_run(interrupted_semaphore, NULL), 0);
 }
 
-/* --- queue -------------------------------------------------------------------------------------- */
+/* --- queue ------------------------------------------------------------------------------------ */
 static int items[16];
 
 static int put_item(struct party *party)
