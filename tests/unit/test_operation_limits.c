@@ -1,5 +1,5 @@
-/* test_operation_limits.c - more operations than the table or the submission queue holds, and linked
- * batches. */
+/* test_operation_limits.c - more operations than the table or the submission queue holds, and
+ * linked batches. */
 #include <await.h>
 
 #include "ring/operation.h"
