@@ -1,5 +1,5 @@
-/* barrier.c - see await/barrier.h. Places are given out when the last one arrives, since waiters may
- * have left by then. */
+/* barrier.c - see await/barrier.h. Places are given out when the last one arrives, since waiters
+ * may have left by then. */
 #include "core/park.h"
 
 #include <await/barrier.h>

@@ -126,7 +126,7 @@ int aw_gather_fail_fast(size_t count, struct aw_task *const tasks[], int results
     if (ended < 0)
         for (size_t i = 0; i < count; i++)
             aw_cancel(tasks[i]);
-    /* all are finished or about to be: what is left is to collect, whatever happens to the caller */
+    /* all have finished or are about to: only collecting is left, whatever happens to the caller */
     struct aw_scope shield;
     aw_shield_enter(&shield, AW_NEVER);
     int result = aw_gather(count, tasks, results);

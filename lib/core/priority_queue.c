@@ -1,5 +1,5 @@
-/* priority_queue.c - see await/priority_queue.h. A binary heap; equal priorities are told apart by a
- * number that counts up. */
+/* priority_queue.c - see await/priority_queue.h. A binary heap; equal priorities are told apart
+ * by a number that counts up. */
 #include "core/park.h"
 
 #include <await/priority_queue.h>
