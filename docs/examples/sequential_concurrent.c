@@ -1,4 +1,4 @@
-/* sequential_concurrent.c - two waits of 2 s and 3 s: one after the other, then at the same time. */
+/* sequential_concurrent.c - two waits of 2 s and 3 s: one after the other, then at once. */
 #include <await.h>
 #include <stdio.h>
 
