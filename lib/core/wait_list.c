@@ -50,7 +50,7 @@ void wait_list_grant_all(struct aw_wait_list *list)
 int wait_list_park_as(struct aw_wait_list *list, struct aw_waiter *waiter, const char *where,
                       uint64_t deadline_ns)
 {
-    waiter->task = aw_current();
+    *waiter = (struct aw_waiter){.task = aw_current()};
     wait_list_add(list, waiter);
     int result = park_until(where, deadline_ns);
     if (waiter->granted)
@@ -74,7 +74,7 @@ int wait_list_park(struct aw_wait_list *list, const char *where)
 void wait_list_park_shielded(struct aw_wait_list *list, struct aw_waiter *waiter,
                              const char *where)
 {
-    waiter->task = aw_current();
+    *waiter = (struct aw_waiter){.task = aw_current()};
     wait_list_add(list, waiter);
     while (!waiter->granted)
         (void)park_shielded(where);
