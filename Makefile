@@ -85,6 +85,7 @@ help:
 	@echo 'make deps       install every package the build, the daemon and the tests need (apt)'
 	@echo 'make try        see the main job run on this machine, nothing else installed'
 	@echo 'make test       all tests: lint, units, integration, then both again under ASan + UBSan'
+	@echo 'make examples   the programs of docs/examples into $(BUILD)/examples'
 	@echo 'make test-unit test-integration asan lint bench fuzz tidy valgrind'
 	@echo 'make install    DESTDIR=... PREFIX=$(PREFIX)'
 

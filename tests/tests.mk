@@ -10,6 +10,8 @@ JOBS ?= $(shell nproc 2>/dev/null || echo 2)
 RESULTS ?= $(BUILD)/results
 RESULT ?= $(RESULTS)/$@
 
+include docs/examples/examples.mk
+
 # make would delete these as intermediate, and compile every test again the next time.
 .SECONDARY: $(call object,$(UNIT_SOURCES) $(SUPPORT_SOURCES) $(PROGRAM_SOURCES))
 
@@ -39,7 +41,7 @@ test-unit: $(UNIT_TESTS)
 	@$(PYTHON) tests/support/run_units.py $(RESULT) $(UNIT_TESTS)
 
 # TESTS='tests/integration/test_postgres.py -k insert' runs a part.
-test-integration: all $(PROGRAMS)
+test-integration: all $(PROGRAMS) $(EXAMPLES)
 	@BUILD=$(BUILD) PYTHON=$(PYTHON) tests/support/run_integration.sh $(RESULT) $(TESTS)
 
 # The kill -9 test of issue size: 20 rounds of 10,000 jobs (the ordinary suite runs 3).

@@ -1,5 +1,5 @@
-/* barrier.c - see await/barrier.h. Places are given out when the last one arrives, since waiters may
- * have left by then. */
+/* barrier.c - see await/barrier.h. Places are given out when the last one arrives, since waiters
+ * may have left by then. */
 #include "core/park.h"
 
 #include <await/barrier.h>
@@ -39,13 +39,11 @@ int aw_barrier_wait(struct aw_barrier *barrier)
         barrier->waiting = 0;
         return place;
     }
-    struct arrival arrival = {.waiter = {.task = aw_current()}};
+    struct arrival arrival;
     barrier->waiting++;
-    wait_list_add(&barrier->waiters, &arrival.waiter);
-    int result = park("barrier");
-    if (arrival.waiter.granted)
+    int result = wait_list_park_as(&barrier->waiters, &arrival.waiter, "barrier", AW_NEVER);
+    if (result == 0)
         return arrival.place;
-    wait_list_remove(&barrier->waiters, &arrival.waiter);
     barrier->waiting--;
     return result;
 }

@@ -71,7 +71,8 @@ static void add_line(const struct aw_task_info *info, void *context)
         (void)snprintf(children, sizeof children, "; %u %s", (unsigned)info->children,
                        info->children == 1 ? "child" : "children");
     int length = snprintf(line, sizeof line, "%llu \"%s\"%s %s%s%s\n", (unsigned long long)info->id,
-                          info->name, by, state, children, info->interrupted ? "; interrupted" : "");
+                          info->name, by, state, children,
+                          info->interrupted ? "; interrupted" : "");
     if (length < 0 || (size_t)length >= sizeof line)
         return; /* cannot be: names and waits are shorter than that */
     text->needed += (size_t)length;

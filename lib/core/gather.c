@@ -40,16 +40,15 @@ static void watch_end(struct watch *watch)
     free(watch->waiters);
 }
 
-static bool contains(size_t count, struct aw_task *const tasks[], const struct aw_task *task)
+bool tasks_hold_current(size_t count, struct aw_task *const tasks[])
 {
     for (size_t i = 0; i < count; i++)
-        if (tasks[i] == task)
+        if (tasks[i] == aw_current())
             return true;
     return false;
 }
 
-/* The first to have finished of those that have, or `count`. */
-static size_t first_finished(size_t count, struct aw_task *const tasks[])
+size_t tasks_first_finished(size_t count, struct aw_task *const tasks[])
 {
     size_t first = count;
     for (size_t i = 0; i < count; i++)
@@ -64,9 +63,9 @@ int aw_wait_any(size_t count, struct aw_task *const tasks[], uint64_t deadline_n
 {
     if (count == 0)
         return -EINVAL;
-    if (contains(count, tasks, aw_current()))
+    if (tasks_hold_current(count, tasks))
         return -EDEADLK;
-    size_t first = first_finished(count, tasks);
+    size_t first = tasks_first_finished(count, tasks);
     if (first == count) {
         struct watch watch;
         int result = watch_begin(&watch, count, tasks);
@@ -74,7 +73,7 @@ int aw_wait_any(size_t count, struct aw_task *const tasks[], uint64_t deadline_n
             return result;
         result = park_until("any of several tasks", deadline_ns);
         watch_end(&watch);
-        first = first_finished(count, tasks);
+        first = tasks_first_finished(count, tasks);
         if (first == count)
             return result;
     }
@@ -115,7 +114,7 @@ int aw_gather_fail_fast(size_t count, struct aw_task *const tasks[], int results
 {
     if (count == 0)
         return 0;
-    if (contains(count, tasks, aw_current()))
+    if (tasks_hold_current(count, tasks))
         return -EDEADLK;
     struct watch watch;
     int ended = watch_begin(&watch, count, tasks);
@@ -126,7 +125,7 @@ int aw_gather_fail_fast(size_t count, struct aw_task *const tasks[], int results
     if (ended < 0)
         for (size_t i = 0; i < count; i++)
             aw_cancel(tasks[i]);
-    /* all are finished or about to be: what is left is to collect, whatever happens to the caller */
+    /* all have finished or are about to: only collecting is left, whatever happens to the caller */
     struct aw_scope shield;
     aw_shield_enter(&shield, AW_NEVER);
     int result = aw_gather(count, tasks, results);

@@ -1,5 +1,5 @@
-/* priority_queue.c - see await/priority_queue.h. A binary heap; equal priorities are told apart by a
- * number that counts up. */
+/* priority_queue.c - see await/priority_queue.h. A binary heap; equal priorities are told apart
+ * by a number that counts up. */
 #include "core/park.h"
 
 #include <await/priority_queue.h>
@@ -100,13 +100,8 @@ int aw_priority_queue_try_put(struct aw_priority_queue *queue, int64_t priority,
 
 static int wait_as(struct aw_wait_list *list, struct hand *hand, const char *where)
 {
-    hand->waiter.task = aw_current();
-    wait_list_add(list, &hand->waiter);
-    int result = park(where);
-    if (hand->waiter.granted)
-        return hand->result;
-    wait_list_remove(list, &hand->waiter);
-    return result;
+    int result = wait_list_park_as(list, &hand->waiter, where, AW_NEVER);
+    return result < 0 ? result : hand->result;
 }
 
 int aw_priority_queue_put(struct aw_priority_queue *queue, int64_t priority, void *item)

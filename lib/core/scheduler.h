@@ -112,6 +112,12 @@ int task_interruption(const struct aw_task *task);
 /* The nearest deadline of the scopes that reach the task. */
 uint64_t task_deadline(const struct aw_task *task);
 
+/* The index of the task that finished first, or `count`. */
+size_t tasks_first_finished(size_t count, struct aw_task *const tasks[]);
+
+/* Whether the running task is among them: waiting for itself it would wait for ever. */
+bool tasks_hold_current(size_t count, struct aw_task *const tasks[]);
+
 /* The end of a task's life, in its group: takes it off the list and wakes who waits for the group.
  */
 void group_child_settled(struct aw_task *task);

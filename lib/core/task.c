@@ -88,17 +88,9 @@ int aw_await(struct aw_task *task)
     return result;
 }
 
-static bool holds_self(size_t count, struct aw_task *const tasks[])
-{
-    for (size_t i = 0; i < count; i++)
-        if (tasks[i] == aw_current())
-            return true;
-    return false;
-}
-
 int aw_gather(size_t count, struct aw_task *const tasks[], int results[])
 {
-    if (holds_self(count, tasks))
+    if (tasks_hold_current(count, tasks))
         return -EDEADLK;
     bool interrupted = false;
     for (size_t i = 0; i < count; i++) {
@@ -125,26 +117,16 @@ int aw_gather(size_t count, struct aw_task *const tasks[], int results[])
     return first_error;
 }
 
-static size_t first_finished(size_t count, struct aw_task *const tasks[])
-{
-    size_t winner = count;
-    for (size_t i = 0; i < count; i++)
-        if (tasks[i]->state == TASK_FINISHED &&
-            (winner == count || tasks[i]->finish_order < tasks[winner]->finish_order))
-            winner = i;
-    return winner;
-}
-
 int aw_race(size_t count, struct aw_task *const tasks[], size_t *ret_index)
 {
     if (count == 0)
         return -EINVAL;
-    if (holds_self(count, tasks))
+    if (tasks_hold_current(count, tasks))
         return -EDEADLK;
     struct aw_waiter *waiters = calloc(count, sizeof *waiters);
     int waited = waiters ? 0 : -ENOMEM;
     size_t winner;
-    while (winner = first_finished(count, tasks), winner == count && waited == 0) {
+    while (winner = tasks_first_finished(count, tasks), winner == count && waited == 0) {
         for (size_t i = 0; i < count; i++) {
             waiters[i] = (struct aw_waiter){.task = aw_current()};
             wait_list_add(&tasks[i]->joiners, &waiters[i]);

@@ -86,7 +86,7 @@ void aw_with_leave(struct aw_with *with)
         task_keep_error(left);
 }
 
-/* --- lock and semaphore ---------------------------------------------------------------------- */
+/* --- lock and semaphore ----------------------------------------------------------------------- */
 static int lock_enter(void *lock)
 {
     return aw_lock_acquire(lock);
@@ -125,7 +125,7 @@ struct aw_with aw_with_semaphore(struct aw_semaphore *semaphore)
     return aw_with(&manager, semaphore);
 }
 
-/* --- scopes ------------------------------------------------------------------------------------ */
+/* --- scopes ----------------------------------------------------------------------------------- */
 static int scope_enter(void *scope)
 {
     aw_scope_enter(scope, ((struct aw_scope *)scope)->deadline_ns);
@@ -168,7 +168,7 @@ struct aw_with aw_with_shield(uint64_t deadline_ns)
     return with;
 }
 
-/* --- timer ------------------------------------------------------------------------------------- */
+/* --- timer ------------------------------------------------------------------------------------ */
 static int timer_enter(void *own)
 {
     struct aw_with *with = with_of_own(own);
@@ -193,7 +193,7 @@ struct aw_with aw_with_timer(uint64_t *ret_elapsed_ns)
     return with;
 }
 
-/* --- single variables -------------------------------------------------------------------------- */
+/* --- single variables ------------------------------------------------------------------------- */
 void aw_cleanup_free(void *pointer)
 {
     void *memory;

@@ -145,7 +145,7 @@ Test(dump, the_list_is_right_whoever_comes_and_goes)
     cr_assert_eq(run(churn, NULL), 0);
 }
 
-/* --- waiting for several ------------------------------------------------------------------------ */
+/* --- waiting for several ---------------------------------------------------------------------- */
 struct job {
     uint64_t sleep_ms;
     int result;

@@ -1,8 +1,8 @@
 /* barrier.h - a barrier: a number of tasks wait until all of them have arrived.
  *
- * Used again after each release. A task that is interrupted while it waits leaves the barrier, which
- * then waits for another one in its place; a task that gives up for all calls aw_barrier_abort.
- * Nobody may be waiting when the memory goes away. */
+ * Used again after each release. A task that is interrupted while it waits leaves the barrier,
+ * which then waits for another one in its place; a task that gives up for all calls
+ * aw_barrier_abort. Nobody may be waiting when the memory goes away. */
 #ifndef AWAIT_BARRIER_H
 #define AWAIT_BARRIER_H
 

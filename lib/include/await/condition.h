@@ -17,6 +17,7 @@ struct aw_condition { /* private */
     struct aw_wait_list waiters;
 };
 
+/* A condition nobody waits for. */
 AW_API void aw_condition_init(struct aw_condition *condition);
 
 /* Releases the lock, waits for a notification, and takes the lock again whatever ended the wait:

@@ -16,6 +16,7 @@ struct aw_once { /* private */
     bool done;
 };
 
+/* Idle: nobody has run it. */
 AW_API void aw_once_init(struct aw_once *once);
 
 /* Runs function(argument) in this task unless it has succeeded before or runs in another task; then

@@ -2,8 +2,8 @@
  *
  * A smaller priority comes sooner; equal ones come in the order in which they were put. Getters are
  * served in the order in which they began to wait, and so are putters: an item goes straight to the
- * getter that has waited longest, a free place to the putter that has. Objects live where the caller
- * puts them; nobody may be waiting when the memory goes away. */
+ * getter that has waited longest, a free place to the putter that has. Objects live where the
+ * caller puts them; nobody may be waiting when the memory goes away. */
 #ifndef AWAIT_PRIORITY_QUEUE_H
 #define AWAIT_PRIORITY_QUEUE_H
 
