@@ -152,6 +152,22 @@ static void insert(uint64_t id, struct lane *lane, enum job_state state)
     job_free(job);
 }
 
+/* One batch of ready jobs with ids from `first` on. */
+static void insert_batch(uint64_t first, size_t count)
+{
+    struct job *jobs[1000];
+    cr_assert_leq(count, 1000);
+    begin();
+    for (size_t i = 0; i < count; i++) {
+        jobs[i] = make_job(first + i, &lanes[0], JOB_READY);
+        struct store_change change = {.kind = CHANGE_INSERT, .job = jobs[i]};
+        apply(&change);
+    }
+    commit();
+    for (size_t i = 0; i < count; i++)
+        job_free(jobs[i]);
+}
+
 /* A copy of the row; its views are not valid. */
 static bool copy_row(void *context, const struct stored_job *row)
 {
@@ -245,6 +261,43 @@ static void inserted_jobs_are_read_back(void)
 Test(store, inserted_jobs_are_read_back)
 {
     run(inserted_jobs_are_read_back);
+}
+
+static void batches(void)
+{
+    open_store();
+    /* around the number of rows of one statement */
+    static const size_t counts[] = {1, 15, 16, 17, 31, 32, 33, 100};
+    uint64_t id = 1;
+    for (size_t i = 0; i < sizeof counts / sizeof counts[0]; i++) {
+        insert_batch(id, counts[i]);
+        id += counts[i];
+    }
+    for (uint64_t i = 1; i < id; i++) {
+        struct stored_job row = read_row(i);
+        cr_expect_eq(row.id, i);
+        cr_expect_eq(row.state, JOB_READY);
+        cr_expect_eq(row.priority, 10);
+        cr_expect_eq(row.keep_ms, 14);
+        cr_expect_gt(row.payload_size, 0);
+    }
+    /* changes behind insertions of the same batch see them */
+    struct job *job = make_job(id, &lanes[0], JOB_READY);
+    struct store_change change = {.kind = CHANGE_INSERT, .job = job};
+    struct store_change cancel = {.kind = CHANGE_CANCEL, .id = id, .now_ms = 1};
+    begin();
+    apply(&change);
+    apply(&cancel);
+    commit();
+    cr_expect(cancel.applied);
+    job_free(job);
+    check_counts();
+    close_store();
+}
+
+Test(store, batches_of_any_size_are_stored_whole)
+{
+    run(batches);
 }
 
 static bool check_result(void *context, const struct stored_job *row)
@@ -691,14 +744,7 @@ Test(store, a_file_that_is_no_database_is_refused)
 static void damaged_database(void)
 {
     open_store();
-    begin();
-    for (uint64_t id = 1; id <= 500; id++) {
-        struct job *job = make_job(id, &lanes[0], JOB_READY);
-        struct store_change change = {.kind = CHANGE_INSERT, .job = job};
-        apply(&change);
-        job_free(job);
-    }
-    commit();
+    insert_batch(1, 500);
     close_store();
     struct stat status;
     cr_assert_eq(stat("queue.db", &status), 0);
