@@ -7,14 +7,17 @@
 #define WORD_SIZE_MAX 32 /* longer words are not guessed at */
 #define TYPING_ERRORS_MAX 2
 
-bool word_equal(const char *data, size_t size, const char *word)
-{
-    return strlen(word) == size && strncasecmp(data, word, size) == 0;
-}
-
 static int lower(char byte)
 {
     return byte >= 'A' && byte <= 'Z' ? byte - 'A' + 'a' : byte;
+}
+
+bool word_equal(const char *data, size_t size, const char *word)
+{
+    /* each argument is compared with many words; most differ in the first letter */
+    if (size > 0 && lower(data[0]) != lower(word[0]))
+        return false;
+    return strlen(word) == size && strncasecmp(data, word, size) == 0;
 }
 
 static size_t smallest(size_t a, size_t b, size_t c)

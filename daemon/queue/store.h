@@ -72,6 +72,7 @@ uint64_t store_id_ceiling(const struct store *store);
 
 /* One batch: begin, apply each change, then commit or roll back. */
 AW_MUST_CHECK AW_SUSPENDS int store_begin(struct store *store, struct aw_error *reterr);
+/* What belongs to the change (its job, its result) must live until the batch ends. */
 AW_MUST_CHECK AW_SUSPENDS int store_apply(struct store *store, struct store_change *change,
                                           struct aw_error *reterr);
 AW_MUST_CHECK AW_SUSPENDS int store_commit(struct store *store, struct aw_error *reterr);

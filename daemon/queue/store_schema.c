@@ -56,12 +56,17 @@ const char store_schema[] =
     "error_message"
 #define JOB_COLUMNS SMALL_COLUMNS ", result, payload"
 
+/* INSERT_PARAMETERS each, FOUR_ROWS a quarter of INSERT_ROWS. */
+#define NEW_ROW "(?, ?, ?, ?, ?, 0, ?, 0, NULL, NULL, ?, ?, ?, ?, ?, NULL, NULL, NULL, ?)"
+#define FOUR_ROWS NEW_ROW ", " NEW_ROW ", " NEW_ROW ", " NEW_ROW
+
 const char *const store_statement_texts[STATEMENTS] = {
     [STATEMENT_BEGIN] = "BEGIN IMMEDIATE",
     [STATEMENT_COMMIT] = "COMMIT",
     [STATEMENT_ROLL_BACK] = "ROLLBACK",
-    [STATEMENT_INSERT] = "INSERT INTO job (" JOB_COLUMNS ") VALUES (?1, ?2, ?3, ?4, ?5, 0, ?6, 0, "
-                         "NULL, NULL, ?7, ?8, ?9, ?10, ?11, NULL, NULL, NULL, ?12)",
+    [STATEMENT_INSERT] = "INSERT INTO job (" JOB_COLUMNS ") VALUES " NEW_ROW,
+    [STATEMENT_INSERT_ROWS] = "INSERT INTO job (" JOB_COLUMNS ") VALUES " FOUR_ROWS ", " FOUR_ROWS
+                              ", " FOUR_ROWS ", " FOUR_ROWS,
     /* state and attempts are checked: a late answer never overwrites a newer one */
     [STATEMENT_FINISH] =
         "UPDATE job SET state = ?3, at_ms = ?4, attempts = ?5, interruptions = ?6, "

@@ -96,6 +96,14 @@ static int check_schema(struct store *store, const char *path, struct aw_error *
     return 0;
 }
 
+static int damaged(const char *path, const char *how, struct aw_error *reterr)
+{
+    return aw_error_set(reterr, -EBADMSG,
+                        "queue: %s is damaged: %s; restore a backup, or save what can be read "
+                        "with: sqlite3 queue.db .recover",
+                        path, how);
+}
+
 static int check_whole(struct store *store, const char *path, struct aw_error *reterr)
 {
     sqlite3_stmt *statement;
@@ -107,10 +115,7 @@ static int check_whole(struct store *store, const char *path, struct aw_error *r
     if (code == SQLITE_ROW) {
         const char *text = (const char *)sqlite3_column_text(statement, 0);
         if (!text || strcmp(text, "ok") != 0)
-            result = aw_error_set(reterr, -EBADMSG,
-                                  "queue: %s is damaged: %s; restore a backup, or save what can be "
-                                  "read with: sqlite3 queue.db .recover",
-                                  path, text ? text : "unreadable");
+            result = damaged(path, text ? text : "unreadable", reterr);
     }
     (void)sqlite3_finalize(statement);
     return result;
@@ -216,6 +221,11 @@ int store_open(struct store **ret_store, const char *folder, store_lane_finder l
     if (result == 0)
         result = load_lanes(store, lane_found, context, reterr);
     if (result < 0) {
+        /* SQLite may meet the damage before quick_check does, and names no file */
+        if (result == -EBADMSG && reterr && !strstr(reterr->message, path)) {
+            struct aw_error error = *reterr;
+            (void)damaged(path, error.message, reterr);
+        }
         store_close(store);
         return result;
     }

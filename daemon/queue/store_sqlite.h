@@ -11,6 +11,7 @@ enum statement {
     STATEMENT_COMMIT,
     STATEMENT_ROLL_BACK,
     STATEMENT_INSERT,
+    STATEMENT_INSERT_ROWS, /* INSERT_ROWS of them */
     STATEMENT_FINISH,
     STATEMENT_DELETE,
     STATEMENT_RETRY,
@@ -28,12 +29,19 @@ enum statement {
     STATEMENTS,
 };
 
+/* Jobs that one statement inserts, where so many arrive together: opening the table and its
+ * indexes for each costs more than the row itself. */
+#define INSERT_ROWS 16u
+#define INSERT_PARAMETERS 12u /* of a row */
+
 struct store {
     struct aw_sqlite *database;
     sqlite3_stmt *statements[STATEMENTS];
     struct lane *(*lane_by_id)(void *context, uint32_t id);
     void *context;
     struct lane *touched;       /* lanes whose counts the transaction changes */
+    const struct job *inserts[INSERT_ROWS]; /* accepted by the transaction, not yet written */
+    uint32_t insert_count;
     uint64_t id_ceiling;        /* committed */
     uint64_t id_ceiling_next;   /* of the transaction that runs */
     struct store_statistics statistics;

@@ -45,6 +45,7 @@ void store_count(struct store *store, struct lane *lane, enum job_state state, i
 int store_begin(struct store *store, struct aw_error *reterr)
 {
     store->id_ceiling_next = store->id_ceiling;
+    store->insert_count = 0;
     return store_run(store, STATEMENT_BEGIN, "BEGIN", reterr);
 }
 
@@ -58,28 +59,49 @@ static int insert_lane(struct store *store, const struct lane *lane, const char 
     return store_run(store, STATEMENT_LANE_INSERT, "storing a queue", reterr);
 }
 
+/* `first` is the index before the row's first parameter. */
+static void bind_job(sqlite3_stmt *statement, int first, const struct job *job)
+{
+    bind_number(statement, first + 1, job->id);
+    bind_number(statement, first + 2, job->lane->id);
+    bind_number(statement, first + 3, job->state);
+    bind_number(statement, first + 4, job->priority);
+    bind_time(statement, first + 5, job->state == JOB_SCHEDULED ? job->due_ms : 0);
+    bind_number(statement, first + 6, job->retries);
+    bind_number(statement, first + 7, job->timeout_ms);
+    bind_number(statement, first + 8, job->backoff_min_ms);
+    bind_number(statement, first + 9, job->backoff_max_ms);
+    bind_number(statement, first + 10, job->keep_ms);
+    bind_number(statement, first + 11, job->format);
+    (void)sqlite3_bind_blob64(statement, first + 12, job->payload, job->payload_size,
+                              SQLITE_STATIC);
+}
+
+/* Writes the jobs that were only gathered so far. */
+static int write_inserts(struct store *store, struct aw_error *reterr)
+{
+    uint32_t count = store->insert_count;
+    uint32_t rows = count == INSERT_ROWS ? INSERT_ROWS : 1;
+    enum statement which = rows > 1 ? STATEMENT_INSERT_ROWS : STATEMENT_INSERT;
+    int result = 0;
+    store->insert_count = 0;
+    for (uint32_t i = 0; i < count && result == 0; i += rows) {
+        for (uint32_t row = 0; row < rows; row++)
+            bind_job(store->statements[which], (int)(row * INSERT_PARAMETERS),
+                     store->inserts[i + row]);
+        result = store_run(store, which, "storing jobs", reterr);
+    }
+    return result;
+}
+
+/* The job must live until the transaction ends. */
 static int insert_job(struct store *store, const struct job *job, struct aw_error *reterr)
 {
-    sqlite3_stmt *statement = store->statements[STATEMENT_INSERT];
-    bind_number(statement, 1, job->id);
-    bind_number(statement, 2, job->lane->id);
-    bind_number(statement, 3, job->state);
-    bind_number(statement, 4, job->priority);
-    bind_time(statement, 5, job->state == JOB_SCHEDULED ? job->due_ms : 0);
-    bind_number(statement, 6, job->retries);
-    bind_number(statement, 7, job->timeout_ms);
-    bind_number(statement, 8, job->backoff_min_ms);
-    bind_number(statement, 9, job->backoff_max_ms);
-    bind_number(statement, 10, job->keep_ms);
-    bind_number(statement, 11, job->format);
-    (void)sqlite3_bind_blob64(statement, 12, job->payload, job->payload_size, SQLITE_STATIC);
-    int result = store_run(store, STATEMENT_INSERT, "storing a job", reterr);
-    if (result < 0)
-        return result;
     store_count(store, job->lane, (enum job_state)job->state, 1);
     if (job->id > store->id_ceiling_next)
         store->id_ceiling_next = job_id_ceiling(job_id_time_ms(job->id) + CEILING_AHEAD_MS);
-    return 0;
+    store->inserts[store->insert_count++] = job;
+    return store->insert_count == INSERT_ROWS ? write_inserts(store, reterr) : 0;
 }
 
 /* The attempts as they are on disk: those of the job before this execution was counted. */
@@ -233,6 +255,9 @@ int store_apply(struct store *store, struct store_change *change, struct aw_erro
     change->changed = 0;
     change->woken = NULL;
     store->statistics.changes++;
+    int result = change->kind == CHANGE_INSERT ? 0 : write_inserts(store, reterr);
+    if (result < 0)
+        return result;
     switch (change->kind) {
     case CHANGE_INSERT:
         change->applied = true;
@@ -241,12 +266,11 @@ int store_apply(struct store *store, struct store_change *change, struct aw_erro
         return finish_job(store, change, reterr);
     case CHANGE_RETRY:
         return retry_job(store, change, reterr);
-    case CHANGE_CANCEL: {
-        int result = cancel_from(store, change, JOB_READY, reterr);
+    case CHANGE_CANCEL:
+        result = cancel_from(store, change, JOB_READY, reterr);
         if (result == 0 && !change->applied)
             result = cancel_from(store, change, JOB_SCHEDULED, reterr);
         return result;
-    }
     case CHANGE_WAKE:
         return wake_jobs(store, change, reterr);
     case CHANGE_PURGE:
@@ -302,7 +326,9 @@ static int write_ceiling(struct store *store, struct aw_error *reterr)
 
 int store_commit(struct store *store, struct aw_error *reterr)
 {
-    int result = write_counts(store, reterr);
+    int result = write_inserts(store, reterr);
+    if (result == 0)
+        result = write_counts(store, reterr);
     if (result == 0)
         result = write_ceiling(store, reterr);
     if (result == 0)

@@ -1,3 +1,4 @@
+/* queue_stage.c - see queue_stage.h. */
 #include "support/queue_stage.h"
 
 #include "admin/log.h"
@@ -219,4 +220,35 @@ int64_t queue_stage_number(struct queue_stage *stage, const char *sql)
     int64_t number = strtoll(colon + 1, NULL, 10);
     buffer_free(&outcome.result);
     return number;
+}
+
+void queue_stage_wait_running(struct queue_stage *stage, uint64_t id)
+{
+    const struct job *job = job_table_find(&stage->broker->jobs, id);
+    while (!job || job->state != JOB_RUNNING || !job->record || !job->record->in_scope) {
+        cr_assert_eq(aw_sleep(1), 0);
+        job = job_table_find(&stage->broker->jobs, id);
+    }
+}
+
+void queue_stage_submit_many(struct queue_stage *stage, uint32_t count, bool with_priorities,
+                             uint64_t *ids)
+{
+    char padding[1200];
+    memset(padding, 'x', sizeof padding - 1);
+    padding[sizeof padding - 1] = '\0';
+    for (uint32_t i = 0; i < count; i++) {
+        char options[100];
+        char sql[1400];
+        uint32_t priority = with_priorities ? (uint32_t)random() % 5 : 7;
+        snprintf(options, sizeof options, "PRIORITY %u local", priority);
+        snprintf(sql, sizeof sql, "INSERT INTO effect VALUES (%u) -- %s", priority * 1000000 + i,
+                 padding);
+        queue_stage_submit_later(stage, options, sql, &ids[i]);
+        if (i % 16 == 15)
+            cr_assert_eq(aw_yield(), 0);
+    }
+    for (uint32_t i = 0; i < count; i++)
+        while (ids[i] == 0)
+            cr_assert_eq(aw_sleep(1), 0);
 }

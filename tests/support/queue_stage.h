@@ -34,6 +34,14 @@ uint64_t queue_stage_submit(struct queue_stage *stage, const char *options, cons
 void queue_stage_submit_later(struct queue_stage *stage, const char *options, const char *sql,
                               uint64_t *ret_id);
 
+/* Submits `count` jobs of 1.2 KB, whose effects are priority * 1,000,000 + index, with random
+ * priorities 0...4 or with 7; waits until all are durable. */
+void queue_stage_submit_many(struct queue_stage *stage, uint32_t count, bool with_priorities,
+                             uint64_t *ids);
+
+/* Until the job runs. */
+void queue_stage_wait_running(struct queue_stage *stage, uint64_t id);
+
 /* Waits for the job's end and fills *ret_watch; free it with broker_unwatch. */
 void queue_stage_await(struct queue_stage *stage, uint64_t id, struct watch *ret_watch);
 /* Only its state. */

@@ -34,6 +34,7 @@ TestSuite(committer, .init = enter_folder, .fini = leave_folder, .timeout = 60);
 /* --- the stage ---------------------------------------------------------------------- */
 
 static struct job_queue queue = {.name = (char[]){"default"}};
+static char target_name[] = "local";
 static struct lane lane;
 static struct store *store;
 static struct committer committer;
@@ -56,7 +57,7 @@ static struct lane *found(void *context, const char *queue_name, const char *tar
 static void start(void)
 {
     struct aw_error error = {0};
-    lane = (struct lane){.id = 1, .queue = &queue, .target_name = (char[]){"local"}};
+    lane = (struct lane){.id = 1, .queue = &queue, .target_name = target_name};
     cr_assert_eq(store_open(&store, ".", found, the_lane, NULL, &error), 0, "%s", error.message);
     committer_init(&committer, store);
     aw_group_init(&group, AW_GROUP_COLLECT);
