@@ -1,5 +1,5 @@
-/* main.c - runs scenarios over seeds: life after life, each a child process that is crashed at a random
- * moment, and says how to repeat what failed. See docs/TESTING.md. */
+/* main.c - runs scenarios over seeds: life after life, each a child process that is crashed at a
+ * random moment, and says how to repeat what failed. See docs/TESTING.md. */
 #include "sim/scenario.h"
 #include "sim/world.h"
 
