@@ -69,7 +69,7 @@ int aw_wait(struct aw_task *task, uint64_t deadline_ns)
 /* Waits for the task whatever happens to the caller. */
 static void join_shielded(struct aw_task *task)
 {
-    struct aw_waiter waiter;
+    struct aw_waiter waiter = {0};
     if (task->state != TASK_FINISHED)
         wait_list_park_shielded(&task->joiners, &waiter, "await a cancelled task");
 }

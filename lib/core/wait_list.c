@@ -62,7 +62,7 @@ int wait_list_park_as(struct aw_wait_list *list, struct aw_waiter *waiter, const
 
 int wait_list_park_until(struct aw_wait_list *list, const char *where, uint64_t deadline_ns)
 {
-    struct aw_waiter waiter;
+    struct aw_waiter waiter = {0};
     return wait_list_park_as(list, &waiter, where, deadline_ns);
 }
 
