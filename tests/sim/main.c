@@ -21,7 +21,7 @@
 #endif
 
 #define LIFE_REAL_SECONDS 60u
-#define MUTATION_SEEDS 400u
+#define MUTATION_SEEDS 1500u
 #define TWICE_SEEDS 3u
 
 static const char *const mutation_names[MUTATIONS] = {
