@@ -144,8 +144,8 @@ static int open_store(struct broker *broker, struct aw_error *reterr)
     if (made < 0 && made != -EEXIST)
         return aw_error_set(reterr, made, "state folder %s: %s; create it for awaitd's user", state,
                             aw_error_text(made));
-    /* A folder whose name is not on the disk is lost with all its jobs when the power fails.
-     * Also when it was there: a crash may have come between making and syncing. */
+    /* A folder whose name is not on the disk is lost with all its jobs when the power fails. Also
+     * when it was there: a crash may have come between making and syncing. */
     int synced = aw_sync_directory_of(state);
     if (synced < 0 && (made == 0 || synced != -EACCES))
         return aw_error_set(reterr, synced, "state folder %s: cannot sync the folder it is in: %s",

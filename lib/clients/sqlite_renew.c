@@ -1,10 +1,11 @@
-/* sqlite_renew.c - makes sure that a WAL found at opening is on the disk, not only in the page cache.
+/* sqlite_renew.c - makes sure that a WAL found at opening is on the disk, not only in the page
+ * cache.
  *
- * After a failed sync the kernel keeps the pages and calls them clean: they can be read, and no later
- * sync writes them. A WAL like that must not be recovered from. If its newest frames are copied
- * into the database and then the power fails, the disk holds an older WAL than the database, and
- * the next recovery lays old pages over new ones. Writing the same bytes again makes them dirty,
- * and so part of the next sync.
+ * After a failed sync the kernel keeps the pages and calls them clean: they can be read, and no
+ * later sync writes them. A WAL like that must not be recovered from. If its newest frames are
+ * copied into the database and then the power fails, the disk holds an older WAL than the database,
+ * and the next recovery lays old pages over new ones. Writing the same bytes again makes them
+ * dirty, and so part of the next sync.
  *
  * Only for a WAL that nobody else can be writing to. */
 #include "clients/sqlite_file.h"

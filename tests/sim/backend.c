@@ -1,7 +1,7 @@
 /* backend.c - the seam's other side: lib/ring/backend.h over a virtual clock and a simulated disk.
  *
- * An operation takes a random time and has its effect when that is over, so their order is random too.
- * When nothing is ready the clock jumps to the next completion or deadline. */
+ * An operation takes a random time and has its effect when that is over, so their order is
+ * random too. When nothing is ready the clock jumps to the next completion or deadline. */
 #include "ring/backend.h"
 
 #include "ring/operation.h"

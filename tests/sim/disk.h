@@ -1,10 +1,10 @@
 /* disk.h - the simulated disk: what programs see (the cache) and what survives a power loss.
  *
- * Each file has two images. A write changes the cached one and is kept as a change until a sync copies it
- * to the durable one. A power loss applies any part of the changes left, in sectors of 512 bytes, then
- * the durable image is all there is. Names work the same: a folder's entries are durable only after
- * that folder was synced. This is more hostile than journalling file systems are, and not more than POSIX
- * allows. */
+ * Each file has two images. A write changes the cached one and is kept as a change until a sync
+ * copies it to the durable one. A power loss applies any part of the changes left, in sectors of
+ * 512 bytes, then the durable image is all there is. Names work the same: a folder's entries are
+ * durable only after that folder was synced. This is more hostile than journalling file systems
+ * are, and not more than POSIX allows. */
 #ifndef SIM_DISK_H
 #define SIM_DISK_H
 
@@ -21,7 +21,7 @@
 
 /* What a failed fsync leaves behind. */
 enum sync_failure {
-    SYNC_FAILURE_KEPT,     /* the cache keeps the data and calls it clean: it never reaches the disk */
+    SYNC_FAILURE_KEPT,     /* the cache keeps the data, calls it clean, never writes it */
     SYNC_FAILURE_REVERTED, /* the cache shows again what is on the disk */
     SYNC_FAILURE_LATE,     /* this sync says yes, only the next one reports it */
     SYNC_FAILURES,
@@ -88,7 +88,8 @@ void disk_create(struct disk *disk, char *memory);
 uint64_t disk_memory_bytes(void);
 void disk_reset(struct disk *disk);
 
-/* Inode of an absolute path; 0 and *ret_folder (0 when that is missing too) and *ret_name when absent. */
+/* Inode of an absolute path; 0 and *ret_folder (0 when that is missing too) and *ret_name when
+ * absent. */
 uint32_t disk_find(struct disk *disk, const char *path, uint32_t *ret_folder,
                    const char **ret_name);
 AW_MUST_CHECK int disk_make(struct disk *disk, uint32_t folder, const char *name, bool is_folder,

@@ -36,6 +36,19 @@ static void tear(struct disk *disk, const struct change *change, uint32_t keep_p
     }
 }
 
+/* File systems keep the order of sizes: a write beyond a truncation goes to other blocks than
+ * the ones it gave up, so it cannot survive where the truncation does not. */
+static bool is_cut_off(const struct change *change, uint64_t cuts[DISK_INODES], bool *kept)
+{
+    uint64_t *cut = &cuts[change->inode];
+    if (change->data)
+        return *cut > 0 && change->offset + change->size > *cut - 1;
+    *kept = *kept && *cut == 0;
+    if (!*kept && (*cut == 0 || change->offset + 1 < *cut))
+        *cut = change->offset + 1;
+    return !*kept;
+}
+
 /* Takes the inode's changes off the list. */
 static void drop_changes(struct disk *disk, uint32_t inode)
 {
@@ -121,9 +134,15 @@ void disk_sync_names(struct disk *disk, uint32_t folder)
 void disk_sync_failed(struct disk *disk, uint32_t inode, bool revert)
 {
     uint32_t keep_ppm = (uint32_t)random_below(&world->random, 1000001);
-    for (uint32_t i = 0; i < disk->change_count; i++)
-        if (disk->changes[i].inode == inode)
-            tear(disk, &disk->changes[i], keep_ppm);
+    uint64_t cuts[DISK_INODES] = {0};
+    for (uint32_t i = 0; i < disk->change_count; i++) {
+        const struct change *change = &disk->changes[i];
+        if (change->inode != inode)
+            continue;
+        bool kept = random_chance(&world->random, keep_ppm);
+        if (!is_cut_off(change, cuts, &kept))
+            tear(disk, change, change->data ? keep_ppm : 1000000);
+    }
     drop_changes(disk, inode);
     if (!revert)
         return;
@@ -166,10 +185,15 @@ static void lose_data(struct disk *disk)
     enum tear mode = (enum tear)world->swarm.tear;
     uint32_t keep_ppm = world->swarm.keep_percent * 10000;
     uint64_t reached = random_below(&world->random, disk->change_count + 1);
+    uint64_t cuts[DISK_INODES] = {0};
     for (uint32_t i = 0; i < disk->change_count; i++) {
         const struct change *change = &disk->changes[i];
-        if (mode == TEAR_EVERYTHING || (mode == TEAR_PREFIX && i < reached) ||
-            (mode == TEAR_WRITES && random_chance(&world->random, keep_ppm)))
+        bool picked = (mode == TEAR_WRITES || (mode == TEAR_SECTORS && !change->data)) &&
+                      random_chance(&world->random, keep_ppm);
+        bool kept = mode == TEAR_EVERYTHING || (mode == TEAR_PREFIX && i < reached) || picked;
+        if (is_cut_off(change, cuts, &kept))
+            continue;
+        if (kept)
             make_durable(disk, change);
         else if (mode == TEAR_SECTORS || (mode == TEAR_PREFIX && i == reached))
             tear(disk, change, keep_ppm);

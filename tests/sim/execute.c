@@ -89,6 +89,12 @@ static int perform_read(struct descriptor *descriptor, const struct ring_request
     return (int)got;
 }
 
+/* Zeros written ahead of a WAL are no promise: their failure may be passed over. */
+static bool is_filler(const char *data, size_t size)
+{
+    return size >= 4096 && data[0] == 0 && memcmp(data, data + 1, size - 1) == 0;
+}
+
 static int perform_write(struct descriptor *descriptor, const struct ring_request *request)
 {
     if ((descriptor->flags & O_ACCMODE) == O_RDONLY)
@@ -97,7 +103,7 @@ static int perform_write(struct descriptor *descriptor, const struct ring_reques
     uint64_t offset = at_position ? descriptor->position : request->offset;
     size_t size = shorten(request->size);
     if (world_fault(world->swarm.write_error_ppm))
-        return storage_error(-EIO);
+        return is_filler(request->buffer, request->size) ? -EIO : storage_error(-EIO);
     int result = disk_write(&world->disk, descriptor->inode, request->buffer, size, offset);
     if (result < 0)
         return result;

@@ -1,5 +1,5 @@
-/* main.c - runs scenarios over seeds: life after life, each a child process that is crashed at a random
- * moment, and says how to repeat what failed. See docs/TESTING.md. */
+/* main.c - runs scenarios over seeds: life after life, each a child process that is crashed at a
+ * random moment, and says how to repeat what failed. See docs/TESTING.md. */
 #include "sim/scenario.h"
 #include "sim/world.h"
 
@@ -21,7 +21,7 @@
 #endif
 
 #define LIFE_REAL_SECONDS 60u
-#define MUTATION_SEEDS 400u
+#define MUTATION_SEEDS 1500u
 #define TWICE_SEEDS 3u
 
 static const char *const mutation_names[MUTATIONS] = {

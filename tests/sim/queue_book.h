@@ -63,8 +63,9 @@ void book_told(uint32_t token, enum job_state state, const char *how);
 void engine_fill(uint32_t token, uint32_t size, char *bytes);
 uint32_t engine_token(struct argument argument);
 
-/* queue_check.c: reads the whole store and holds it against the book. Returns how many jobs have not
- * ended, or -1 when the store cannot be read (after a fault). `opening`: what is absent never was. */
+/* queue_check.c: reads the whole store and holds it against the book. Returns how many jobs have
+ * not ended, or -1 when the store cannot be read (after a fault). `opening`: what is absent
+ * never was. */
 AW_SUSPENDS int64_t queue_check(struct broker *broker, bool opening);
 
 /* queue_client.c: a task that submits, watches and cancels at random. */

@@ -95,7 +95,7 @@ static void perform(struct store_read *read, struct store *store)
 {
     struct check *check = read->context;
     struct aw_error error;
-    check->result = store_scan(store, 0, visit, check, &error);
+    check->result = store_scan(store, 0, true, visit, check, &error);
     if (check->result < 0)
         return;
     check_absent(check);

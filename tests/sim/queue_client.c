@@ -6,6 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Engines stop at once and the disk stalls for seconds at most; backoffs are longer than this. */
+#define CANCEL_MAX_MS 600000u
+
 static void check_may_answer(const char *what)
 {
     if (world->storage_failed && world->mutation == MUTATION_NONE)
@@ -54,6 +57,8 @@ static void choose_options(struct submit_options *options, struct kept_job *job,
                                        .has_retry = true, .has_keep = true, .has_backoff = true,
                                        .backoff_min_ms = 1 + random_below(random, 1000),
                                        .keep_ms = UINT64_C(100) * 24 * 3600 * 1000};
+    if (random_chance(random, 50000))
+        options->backoff_min_ms = 2 * CANCEL_MAX_MS;
     options->backoff_max_ms = options->backoff_min_ms + random_below(random, 20000);
     job->retries = (uint8_t)random_below(random, 4);
     options->retry = job->retries;
@@ -147,7 +152,10 @@ static void cancel(struct broker *broker)
     struct kept_job *job = &queue_book()->jobs[token];
     bool was_final = job->final != NOT_FINAL;
     job->cancel_asked = job->cancel_asked || !was_final;
+    uint64_t limit_ns = aw_after_ms(CANCEL_MAX_MS);
     int count = broker_cancel(broker, &job->id, 1);
+    if (aw_now_ns() > limit_ns)
+        world_fail("a CANCEL of job %u took %u virtual minutes", token, CANCEL_MAX_MS / 60000);
     if (count == 1) {
         check_may_answer("a CANCEL");
         if (was_final)

@@ -1,5 +1,5 @@
-/* queue_engine.c - model engines in the place of PostgreSQL, Redis and SQLite: they take a random time,
- * end in every way an engine can, and notice what must never be run. */
+/* queue_engine.c - model engines in the place of PostgreSQL, Redis and SQLite: they take a
+ * random time, end in every way an engine can, and notice what must never be run. */
 #include "sim/queue_book.h"
 
 #include <errno.h>

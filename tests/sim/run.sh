@@ -1,14 +1,14 @@
 #!/bin/sh
-# run.sh - `make test-sim`: a bounded run of each scenario, then the proof that planted defects are seen.
+# run.sh - `make test-sim`: a bounded run of each scenario, and proof that planted defects are seen.
 #
-# run.sh PROGRAM SECONDS [RESULT]: the seeds go on from the hour, so that runs of different days try
+# run.sh PROGRAM SECONDS [RESULT]: the seeds depend on the date, so that different days try
 # different ones; SIM_FIRST=n begins at seed n. Writes "passed failed skipped" to RESULT.
 set -u
 
 program=$1
 seconds=$2
 result=${3:-}
-first=${SIM_FIRST:-$(($(date +%s) / 3600 * 100000))}
+first=${SIM_FIRST:-$(date +%Y%m%d0000)}
 passed=0
 failed=0
 

@@ -6,7 +6,7 @@
 
 struct scenario {
     const char *name;
-    /* In the parent, before the first life: chooses the seed's shape in world->scenario (zeroed). */
+    /* In the parent, before the first life: chooses the seed's shape (world->scenario). */
     void (*prepare)(void);
     /* The first task of a life, in the child. Its result is the life's exit code. */
     int (*live)(void *argument);

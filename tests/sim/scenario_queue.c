@@ -1,8 +1,8 @@
 /* scenario_queue.c - the daemon's queue: broker, committer, store and SQLite, with model engines.
  *
- * Clients submit, watch and cancel; engines fail in every way; the process is crashed, the disk loses
- * what was not synced. After each start the whole store is held against what was promised (queue_check.c),
- * and in the last, calm life every job must end within bounded virtual time. */
+ * Clients submit, watch and cancel; engines fail in every way; the process is crashed, the disk
+ * loses what was not synced. After each start the whole store is held against what was promised
+ * (queue_check.c), and in the last, calm life every job must end within bounded virtual time. */
 #include "sim/queue_book.h"
 
 #include "admin/log.h"

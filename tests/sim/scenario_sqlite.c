@@ -1,9 +1,9 @@
-/* scenario_sqlite.c - a database through await/sqlite.h: transactions with known content, crashes at any
- * moment, and after each the question what is there.
+/* scenario_sqlite.c - a database through await/sqlite.h: transactions with known content, crashes
+ * at any moment, and after each the question what is there.
  *
- * Transaction n inserts rows whose bytes follow from n and writes n into some of 64 slots. After opening
- * again: the file is sound; each transaction is there whole or not at all; it is there if its COMMIT had
- * succeeded; what was seen once, or seen to be absent, stays so. */
+ * Transaction n inserts rows whose bytes follow from n and writes n into some of 64 slots. After
+ * opening again: the file is sound; each transaction is there whole or not at all; it is there
+ * if its COMMIT had succeeded; what was seen once, or seen to be absent, stays so. */
 #include "sim/scenario.h"
 
 #include <await.h>

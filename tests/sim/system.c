@@ -142,8 +142,8 @@ int system_lock_test(int fd, short type, uint64_t start, uint64_t length)
     return descriptor ? locks_test(fd, descriptor->inode, type, start, length) : -EBADF;
 }
 
-/* The page cache itself. Stores through it are no changes that a power loss could keep: the wal-index
- * that it is used for means nothing after one. */
+/* The page cache itself. Stores through it are no changes that a power loss could keep: the wal-
+ * index that it is used for means nothing after one. */
 int system_map(int fd, uint64_t offset, size_t size, void **ret_address)
 {
     const struct descriptor *descriptor = descriptor_of(fd);

@@ -1,8 +1,9 @@
 /* world.h - all that outlives a simulated process: disk, clock, seeds, faults, what was promised.
  *
- * Each life of the "process" is a real child process made by fork: it loses its memory as a real one
- * does, and _exit is a real end, log_fatal's too. The world is one shared mapping at the same address in
- * parent and child, so pointers into it stay valid. Everything random comes from `random`, seeded. */
+ * Each life of the "process" is a real child process made by fork: it loses its memory as a real
+ * one does, and _exit is a real end, log_fatal's too. The world is one shared mapping at the
+ * same address in parent and child, so pointers into it stay valid. Everything random comes from
+ * `random`, seeded. */
 #ifndef SIM_WORLD_H
 #define SIM_WORLD_H
 
@@ -74,7 +75,7 @@ struct world {
     bool storage_failed;   /* a write or sync has failed: nobody may be answered */
     uint32_t faults;       /* injected in this life */
 
-    bool disk_lied;        /* a sync said yes and the data is in the cache only: no power loss now */
+    bool disk_lied;        /* a sync said yes, the data is in the cache only: keep the power on */
     char failure[1024];
     struct statistics statistics;
     struct disk disk;
