@@ -213,9 +213,9 @@ const struct command command_reserve = {
     .name = "reserve",
     .arguments = "[option ...] <target> ...",
     .summary = "take jobs of worker targets, each with a lease",
-    .help = "Prints a line a job: its id, its token, its attempt and its arguments. Answer each with\n"
-            "ack or nack, by its token, before the lease runs out, or extend it; else the job goes\n"
-            "to the next who asks. awaitctl worker does all that.\n"
+    .help = "Prints a line a job: its id, its token, its attempt and its arguments. Answer each\n"
+            "with ack or nack, by its token, before the lease runs out, or extend it; else the\n"
+            "job goes to the next who asks. awaitctl worker does all that.\n"
             "\n"
             "  awaitctl reserve mail --timeout 10s\n"
             "  read -r id token attempt address < <(awaitctl reserve mail)\n"
@@ -234,7 +234,7 @@ const struct command command_ack = {
             "  awaitctl ack $id $token 'sent as 250 2.0.0'\n"
             "  ./render | awaitctl ack --files $id $token -\n"
             "\n"
-            "Exit code 5 and BADTOKEN: the lease has ended, and the job runs again or has done so.\n",
+            "Exit code 5 and BADTOKEN: the lease has ended; the job runs again or has done so.\n",
     .options = ack_options,
     .argument_min = 2,
     .argument_max = 3,

@@ -93,32 +93,35 @@ const struct command command_worker = {
     .arguments = "<target> [option ...] -- <command> [argument ...]",
     .summary = "run a command for each job of a worker target",
     .help =
-        "Waits for jobs of a [target] of type worker and runs the command once for each, the job's\n"
-        "arguments behind its own. Goes on until a signal ends it, also over a restart of the\n"
-        "daemon.\n"
+        "Waits for jobs of a [target] of type worker and runs the command once for each, the\n"
+        "job's arguments behind its own. Goes on until a signal ends it, also over a restart of\n"
+        "the daemon.\n"
         "\n"
         "  awaitctl worker mail -- ./send-mail            SUBMIT mail ann@example.org hello\n"
         "                                                 runs ./send-mail ann@example.org hello\n"
         "  awaitctl worker mail --jobs 4 --timeout 30s -- ./send-mail --verbose\n"
-        "  awaitctl worker images --stdin -- sh -c 'convert - -resize 200 \"/thumbs/$1\"' resize\n"
+        "  awaitctl worker pages --stdin -- sh -c 'cat > \"$1\"' save\n"
+        "                                                 SUBMIT pages <any bytes> /tmp/page\n"
         "\n"
         "Exit code 0: the job is done, and what the command printed is its result (up to 1 MiB;\n"
         "OK when it printed nothing). Any other (75, EX_TEMPFAIL, too), or a signal: the attempt\n"
         "failed, the last line of standard error is the reason, and the job's RETRY and BACKOFF\n"
         "say what follows. Standard error is passed on, each line with its job's id.\n"
         "\n"
-        "The command's environment: AWAITD_JOB (the id), AWAITD_ATTEMPT (1, 2 ...), AWAITD_TARGET,\n"
-        "AWAITD_ARGC, AWAITD_ARG1 ... (an SQL NULL is \"\" in the arguments and not set here),\n"
-        "AWAITD_SOCKET and AWAITD_TOKEN, so that it can tell how far it is:\n"
+        "The command's environment: AWAITD_JOB (the id), AWAITD_ATTEMPT (1, 2 ...),\n"
+        "AWAITD_TARGET, AWAITD_ARGC, AWAITD_ARG1 ... (an SQL NULL is \"\" in the arguments and\n"
+        "not set here), AWAITD_SOCKET and AWAITD_TOKEN, so that it can tell how far it is:\n"
         "\n"
         "  awaitctl progress $AWAITD_JOB $AWAITD_TOKEN 40 'page 4 of 10'\n"
         "\n"
-        "While the command runs its lease is extended, at half its time and at least each 10s. When\n"
-        "the job was cancelled, or belongs to somebody else by now, that tells, and the command is\n"
-        "ended: SIGTERM to its process group, SIGKILL after 5s.\n"
+        "With --stdin the first argument is in neither: the arguments begin with the second.\n"
         "\n"
-        "SIGTERM or SIGINT: takes no more jobs and lets the running ones finish; exit code 0. The\n"
-        "second signal ends them, and they are given back to be run again at once.\n",
+        "While the command runs its lease is extended, at half its time and at least each 10s.\n"
+        "When the job was cancelled, or belongs to somebody else by now, that tells, and the\n"
+        "command is ended: SIGTERM to its process group, SIGKILL after 5s.\n"
+        "\n"
+        "SIGTERM or SIGINT: takes no more jobs and lets the running ones finish; exit code 0.\n"
+        "The second signal ends them, and they are given back to be run again at once.\n",
     .options = worker_options,
     .argument_min = 2,
     .argument_max = -1,

@@ -52,8 +52,8 @@ static const struct option global_options[] = {
 
 static const char exit_codes[] =
     "Exit codes: 0 done · 1 a job failed or was cancelled · 2 wrong command line · 3 no daemon ·\n"
-    "4 time was up · 5 the daemon refused (ERR, NOTARGET, NOJOB, BADTOKEN, FULL, NOPERM, UNAVAILABLE) ·\n"
-    "6 the output could not be written\n";
+    "4 time was up · 5 the daemon refused (ERR, NOTARGET, NOJOB, BADTOKEN, FULL, NOPERM,\n"
+    "UNAVAILABLE) · 6 the output could not be written\n";
 
 static void print_help(FILE *out)
 {

@@ -2,8 +2,8 @@
  *
  *   free -> running -> finished (the answer waits for the daemon's OK) -> free
  *
- * A running job that is no longer ours (cancelled, or its lease lost) goes from running to free: its
- * command is ended, and nobody wants an answer. */
+ * A running job that is no longer ours (cancelled, or its lease lost) goes from running to free:
+ * its command is ended, and nobody wants an answer. */
 #ifndef CTL_WORKER_JOB_H
 #define CTL_WORKER_JOB_H
 
@@ -14,7 +14,7 @@
 #include <hiredis/hiredis.h>
 
 #define NEVER_MS UINT64_MAX
-#define KILL_AFTER_MS 5000    /* between SIGTERM and SIGKILL */
+#define KILL_AFTER_MS 5000        /* between SIGTERM and SIGKILL */
 #define EXTEND_PAUSE_MAX_MS 10000 /* a cancelled job's command runs on at most that long */
 
 enum job_state { JOB_FREE, JOB_RUNNING, JOB_FINISHED };
@@ -57,6 +57,7 @@ void job_plan_extension(struct job *job, const struct worker_settings *settings,
 /* Looks whether the command has ended, and makes its answer. */
 void job_collect(struct job *job, const struct worker_settings *settings);
 
+/* Of a job that is not free. */
 void job_free(struct job *job);
 
 #endif
