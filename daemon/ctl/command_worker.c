@@ -15,10 +15,10 @@
 static const struct option worker_options[] = {
     {"jobs", 'n', OPTION_NUMBER, "N", NULL, "how many at once, 1 to 256 (default 1)"},
     {"lease", 'l', OPTION_DURATION, "DURATION", "LEASE",
-     "another worker gets the job that long after this one died (default 1m)"},
+     "how long after this worker's death another gets the job (default 1m)"},
     {"timeout", 't', OPTION_DURATION, "DURATION", NULL, "end a run that takes longer; it failed"},
     {"stdin", 'i', OPTION_FLAG, NULL, NULL,
-     "the job's first argument is the command's standard input: any bytes, any size"},
+     "the first argument is the command's standard input: any bytes, any size"},
     {0},
 };
 
@@ -114,7 +114,8 @@ const struct command command_worker = {
         "\n"
         "  awaitctl progress $AWAITD_JOB $AWAITD_TOKEN 40 'page 4 of 10'\n"
         "\n"
-        "With --stdin the first argument is in neither: the arguments begin with the second.\n"
+        "With --stdin the first argument is on standard input only: $1 is the second one, and\n"
+        "AWAITD_ARG1 is not set.\n"
         "\n"
         "While the command runs its lease is extended, at half its time and at least each 10s.\n"
         "When the job was cancelled, or belongs to somebody else by now, that tells, and the\n"
