@@ -40,7 +40,7 @@ class Tools:
         return started
 
     def shell(self, script, *words):
-        """A worker for `mail` whose command is a shell script; the job's arguments are $1, $2 ..."""
+        """A worker for `mail` that runs a shell script; the job's arguments are $1, $2 ..."""
         return self.worker("mail", *words, "--", "sh", "-c", script, "script")
 
     def submit(self, *words):
@@ -399,7 +399,8 @@ def test_words_about_a_cancelled_job(tools):
 
 def test_the_command_tells_how_far_it_is(tools):
     tools.shell(f'"{daemon_module.AWAITCTL}" progress "$AWAITD_JOB" "$AWAITD_TOKEN" 40 "page 4"; '
-                f"touch {tools.folder}/told; while ! test -e {tools.folder}/go; do sleep 0.05; done")
+                f"touch {tools.folder}/told; while ! test -e {tools.folder}/go; do sleep 0.05; "
+                "done")
     job = tools.submit("mail", "x")
     tools.wait_for_file("told")
     assert (tools.job(job)["progress"], tools.job(job)["progress_text"]) == (40, "page 4")
