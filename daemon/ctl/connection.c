@@ -29,9 +29,9 @@ static void complain_permission(const char *path)
                  "mode and group of the [socket] section in awaitd.conf say otherwise", path);
 }
 
-static void complain_connect(const char *path, int error)
+void connection_complain(const char *path, int error)
 {
-    switch (error) {
+    switch (-error) {
     case ENOENT:
         complain(EXIT_UNREACHABLE,
                  "cannot reach awaitd at %s: no socket there; start the daemon (systemctl "
@@ -52,7 +52,7 @@ static void complain_connect(const char *path, int error)
                  "full); see journalctl -u awaitd", path);
         break;
     default:
-        complain(EXIT_UNREACHABLE, "cannot reach awaitd at %s: %s", path, strerror(error));
+        complain(EXIT_UNREACHABLE, "cannot reach awaitd at %s: %s", path, strerror(-error));
     }
 }
 
@@ -83,8 +83,7 @@ static int connect_socket(const char *path, uint64_t timeout_ms)
     return fd;
 }
 
-/* 0 or a negative errno. */
-static int try_open(struct connection *connection, uint64_t timeout_ms)
+int connection_try(struct connection *connection, uint64_t timeout_ms)
 {
     int fd = connect_socket(connection->path, timeout_ms);
     if (fd < 0)
@@ -103,10 +102,10 @@ enum exit_code connection_open(struct connection *connection, const char *path,
                                uint64_t timeout_ms)
 {
     *connection = (struct connection){.path = path};
-    int error = try_open(connection, timeout_ms);
+    int error = connection_try(connection, timeout_ms);
     if (error == 0)
         return EXIT_OK;
-    complain_connect(path, -error);
+    connection_complain(path, error);
     return EXIT_UNREACHABLE;
 }
 
@@ -118,12 +117,12 @@ enum exit_code connection_reopen(struct connection *connection, uint64_t patienc
     do {
         struct timespec pause = {.tv_nsec = RETRY_PAUSE_MS * 1000000L};
         nanosleep(&pause, NULL);
-        error = try_open(connection, patience_ms);
+        error = connection_try(connection, patience_ms);
         waited_ms += RETRY_PAUSE_MS;
     } while (error != 0 && waited_ms < patience_ms);
     if (error == 0)
         return EXIT_OK;
-    complain_connect(connection->path, -error);
+    connection_complain(connection->path, error);
     return EXIT_UNREACHABLE;
 }
 

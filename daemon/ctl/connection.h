@@ -23,6 +23,10 @@ enum exit_code connection_open(struct connection *connection, const char *path,
 /* As connection_open, for a daemon that is being restarted: tries again for up to patience_ms. */
 enum exit_code connection_reopen(struct connection *connection, uint64_t patience_ms);
 
+/* Connects to connection->path without a word: 0, or a negative errno for connection_complain. */
+int connection_try(struct connection *connection, uint64_t timeout_ms);
+void connection_complain(const char *path, int error);
+
 /* Sends one command and receives its reply (the caller's to free with freeReplyObject).
  * timeout_ms of waiting for it, 0: for ever. With `quiet_loss` a lost connection is not told,
  * only returned as EXIT_UNREACHABLE. An error reply is a reply. */

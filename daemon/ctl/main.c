@@ -19,6 +19,8 @@
 static const struct command *const commands[] = {
     &command_submit, &command_run,    &command_await, &command_gather, &command_race, &command_job,
     &command_jobs,   &command_cancel, &command_info,  &command_ping,   &command_call,
+    &command_worker, &command_reserve, &command_ack,  &command_nack,   &command_extend,
+    &command_progress,
 };
 
 #define COMMAND_COUNT (sizeof commands / sizeof commands[0])
@@ -50,8 +52,8 @@ static const struct option global_options[] = {
 
 static const char exit_codes[] =
     "Exit codes: 0 done · 1 a job failed or was cancelled · 2 wrong command line · 3 no daemon ·\n"
-    "4 time was up · 5 the daemon refused (ERR, NOTARGET, NOJOB, FULL, NOPERM, UNAVAILABLE) ·\n"
-    "6 the output could not be written\n";
+    "4 time was up · 5 the daemon refused (ERR, NOTARGET, NOJOB, BADTOKEN, FULL, NOPERM,\n"
+    "UNAVAILABLE) · 6 the output could not be written\n";
 
 static void print_help(FILE *out)
 {
@@ -65,7 +67,8 @@ static void print_help(FILE *out)
           "  awaitctl run local 'SELECT 1 AS one'                  ask, without the queue\n"
           "  awaitctl submit main 'INSERT INTO t VALUES ($1)' x    store a job; prints its id\n"
           "  awaitctl await 455895103311970304                        its result\n"
-          "  awaitctl jobs --state dead                            what went wrong\n\n"
+          "  awaitctl jobs --state dead                            what went wrong\n"
+          "  awaitctl worker mail -- ./send-mail                   a program for each job\n\n"
           "awaitctl <command> --help explains a command with more examples.\n\n", out);
     fputs(exit_codes, out);
 }

@@ -1,20 +1,14 @@
 /* waiting.c - see waiting.h. */
 #include "ctl/waiting.h"
 
+#include "ctl/clock.h"
+
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 #define RECONNECT_PATIENCE_MS 30000 /* how long a daemon may take to come back */
 #define RECONNECTS_MAX 20           /* one that dies at each question is not asked for ever */
 #define GRACE_MS 10000              /* the daemon keeps the time; this is for one that hangs */
-
-static uint64_t now_ms(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
 
 static void build(struct words *words, const struct waiting *waiting, uint64_t left_ms)
 {
@@ -44,9 +38,9 @@ static bool is_stopping(const redisReply *reply)
 enum exit_code wait_for(struct connection *connection, const struct waiting *waiting,
                         redisReply **ret_reply)
 {
-    uint64_t end_ms = now_ms() + waiting->timeout_ms;
+    uint64_t end_ms = clock_now_ms() + waiting->timeout_ms;
     for (int reconnects = 0;; reconnects++) {
-        uint64_t now = now_ms();
+        uint64_t now = clock_now_ms();
         uint64_t left_ms = waiting->limited && now < end_ms ? end_ms - now : 0;
         struct words words = {0};
         build(&words, waiting, left_ms);
