@@ -14,13 +14,31 @@ import subprocess
 import sys
 import time
 
-LIMIT_S = 240
+LIMIT_S = 150
 LIMIT_VALGRIND_S = 1200
 SYNTHESIS = re.compile(
     r"Tested: (\d+) \| Passing: (\d+) \| Failing: (\d+) \| Crashing: (\d+)")
 COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 VALGRIND = ["valgrind", "-q", "--trace-children=yes", "--error-exitcode=99", "--leak-check=no",
             "--child-silent-after-fork=yes"]
+
+
+def stacks_of(session):
+    """Where every process of the session hangs, as far as gdb can tell."""
+    found = []
+    for entry in os.listdir("/proc"):
+        if not entry.isdigit():
+            continue
+        try:
+            if os.getsid(int(entry)) != session:
+                continue
+            trace = subprocess.run(
+                ["gdb", "-p", entry, "-batch", "-nx", "-ex", "thread apply all backtrace 30"],
+                capture_output=True, text=True, timeout=60, check=False).stdout
+        except (OSError, subprocess.TimeoutExpired) as problem:
+            trace = str(problem)
+        found.append(f"process {entry}:\n{trace}")
+    return "\n".join(found)
 
 
 def run(binary, under_valgrind):
@@ -35,9 +53,10 @@ def run(binary, under_valgrind):
     try:
         raw, _ = process.communicate(timeout=limit)
     except subprocess.TimeoutExpired:
+        stacks = stacks_of(process.pid)
         os.killpg(process.pid, signal.SIGKILL)
         raw, _ = process.communicate()
-        raw += f"\nrun_units: killed after {limit} s\n".encode()
+        raw += f"\n{stacks}\nrun_units: killed after {limit} s\n".encode()
     text = COLOURS.sub("", raw.decode("utf-8", "replace"))
     match = SYNTHESIS.search(text)
     if not match:
