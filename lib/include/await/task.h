@@ -28,22 +28,23 @@ struct aw_options {
     uint32_t operations_max;     /* I/O operations in flight at once; 0: 65,536. Beyond it tasks
                                     wait their turn; what cannot be interrupted (closing, shielded
                                     writes) has 1,024 places of its own */
-    uint32_t offload_threads_max;/* threads of aw_to_thread, started when needed; 0: 4 */
+    uint32_t offload_threads_max; /* threads of aw_to_thread, started when needed; 0: 4 */
 };
 
 /* Runs `function` as the first task of a new loop on this thread, and everything it spawns, until
  * it has finished. Returns its result, or before it ran: -EBUSY (a loop already runs on this
- * thread), -EINVAL (options), -EAGAIN (tasks_max below 2), -ENOMEM, -EMFILE, or what io_uring_setup(2) said (-EPERM, -ENOSYS, -EINVAL ...), with
- * the cause and its remedy in *reterr (may be NULL). `options` may be NULL. */
+ * thread), -EINVAL (options), -EAGAIN (tasks_max below 2), -ENOMEM, -EMFILE, or what
+ * io_uring_setup(2) said (-EPERM, -ENOSYS, -EINVAL ...), with the cause and its remedy in *reterr
+ * (may be NULL). `options` may be NULL. */
 AW_API AW_MUST_CHECK int aw_run(aw_function function, void *argument);
 AW_API AW_MUST_CHECK int aw_run_with(const struct aw_options *options, aw_function function,
                                      void *argument, struct aw_error *reterr);
 
 /* Starts a child of the current task; it first runs after the caller suspends. *ret_task is a
- * handle the caller owns: give it up with aw_await or aw_detach. Whoever it is passed to, it is good
- * only until the caller's own function has returned and its children have settled. Errors: -ENOMEM, -EAGAIN
- * (tasks_max), -EPERM (outside aw_run), -ECANCELED (the caller's function has returned and its
- * children are being settled). */
+ * handle the caller owns: give it up with aw_await or aw_detach. Whoever it is passed to, it is
+ * good only until the caller's own function has returned and its children have settled. Errors:
+ * -ENOMEM, -EAGAIN (tasks_max), -EPERM (outside aw_run), -ECANCELED (the caller's function has
+ * returned and its children are being settled). */
 AW_API AW_MUST_CHECK int aw_spawn(struct aw_task **ret_task, aw_function function, void *argument);
 
 /* Waits until the task has finished, frees the handle and returns its function's result. If the
