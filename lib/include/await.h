@@ -6,6 +6,7 @@
 #include <await/base.h>
 #include <await/clock.h>
 #include <await/condition.h>
+#include <await/datagram.h>
 #include <await/dump.h>
 #include <await/error.h>
 #include <await/file.h>
@@ -14,6 +15,7 @@
 #include <await/offload.h>
 #include <await/once.h>
 #include <await/pg.h>
+#include <await/pipe.h>
 #include <await/priority_queue.h>
 #include <await/redis.h>
 #include <await/resolve.h>
@@ -21,8 +23,10 @@
 #include <await/signal.h>
 #include <await/socket.h>
 #include <await/sqlite.h>
+#include <await/stream.h>
 #include <await/sync.h>
 #include <await/task.h>
+#include <await/unix_socket.h>
 #include <await/with.h>
 
 #endif
