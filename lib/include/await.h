@@ -17,9 +17,11 @@
 #include <await/pg.h>
 #include <await/pipe.h>
 #include <await/priority_queue.h>
+#include <await/process.h>
 #include <await/redis.h>
 #include <await/resolve.h>
 #include <await/scope.h>
+#include <await/server.h>
 #include <await/signal.h>
 #include <await/socket.h>
 #include <await/sqlite.h>
