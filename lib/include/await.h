@@ -7,6 +7,7 @@
 #include <await/clock.h>
 #include <await/condition.h>
 #include <await/datagram.h>
+#include <await/directory.h>
 #include <await/dump.h>
 #include <await/error.h>
 #include <await/file.h>
