@@ -1,9 +1,9 @@
 /* stream_write.c - the writing half of a stream.
  *
- * What fits below the high-water mark is copied; what does not waits until the buffer has been sent,
- * and goes straight from the caller's memory when it is larger than the whole buffer. An interrupted
- * send keeps the rest in order, so that the stream of bytes is never torn, except in the middle of
- * such a direct send: then the stream's writing ends for good. */
+ * What fits below the high-water mark is copied; what does not waits until the buffer has been
+ * sent, and goes straight from the caller's memory when it is larger than the whole buffer. An
+ * interrupted send keeps the rest in order, so that the stream of bytes is never torn, except in
+ * the middle of such a direct send: then the stream's writing ends for good. */
 #include "io/stream_internal.h"
 
 #include <await/scope.h>

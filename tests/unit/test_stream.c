@@ -78,7 +78,7 @@ static int bound_body(void *argument)
     open_both(&left, &right, NULL);
     say(left, "0123456789\nrest");
     char *line;
-    cr_expect_eq(aw_stream_read_line(right, 10, &line, NULL), -EMSGSIZE, "the end is the 11th byte");
+    cr_expect_eq(aw_stream_read_line(right, 10, &line, NULL), -EMSGSIZE, "its end is the 11th");
     cr_expect_eq(aw_stream_buffered(right), 15, "nothing is taken");
     cr_expect_eq(aw_stream_read_line(right, 11, &line, NULL), 11);
     char text[8] = "";

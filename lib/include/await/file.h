@@ -67,16 +67,16 @@ AW_API AW_MUST_CHECK AW_SUSPENDS int aw_sync_directory_of(const char *path);
 AW_API AW_MUST_CHECK AW_SUSPENDS int aw_read_file(const char *path, size_t size_max,
                                                   char **ret_data, size_t *ret_size);
 
-/* Replaces the file's contents in one step: a new file beside it is written, synced and renamed over
- * it, and the directory synced. Whatever happens, `path` holds either the old contents or all of the
- * new, and the new file is gone after a failure (a crash may leave it: its name ends in ".tmp").
- * `mode` is the new file's, less the umask. A symbolic link is replaced, not followed. */
+/* Replaces the file's contents in one step: a new file beside it is written, synced and renamed
+ * over it, and the directory synced. Whatever happens, `path` holds either the old contents or all
+ * of the new, and the new file is gone after a failure (a crash may leave it: its name ends in
+ * ".tmp"). `mode` is the new file's, less the umask. A symbolic link is replaced, not followed. */
 AW_API AW_MUST_CHECK AW_SUSPENDS int aw_write_file(const char *path, const void *data, size_t size,
                                                    mode_t mode);
 
 /* Copies a regular file's contents and permissions (less the umask), replacing `to` in one step as
- * aw_write_file does. The kernel moves the bytes where it can (sharing blocks on file systems that do), in chunks
- * that leave the loop free. -EINVAL: `from` is not a regular file. */
+ * aw_write_file does. The kernel moves the bytes where it can (sharing blocks on file systems that
+ * do), in chunks that leave the loop free. -EINVAL: `from` is not a regular file. */
 AW_API AW_MUST_CHECK AW_SUSPENDS int aw_copy_file(const char *from, const char *to);
 
 /* Makes and opens a new file, readable and writable by its owner alone, under a random name in

@@ -54,6 +54,7 @@ AW_API struct aw_stream *aw_process_input(const struct aw_process *process);
 AW_API struct aw_stream *aw_process_output(const struct aw_process *process);
 AW_API struct aw_stream *aw_process_errors(const struct aw_process *process);
 
+/* The child's pid; once it has been waited for it may be another process's. */
 AW_API pid_t aw_process_id(const struct aw_process *process);
 
 /* Waits until the child has ended. *ret_status is as of waitpid(2) (WIFEXITED, WEXITSTATUS,

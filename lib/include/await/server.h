@@ -18,9 +18,10 @@
 
 struct aw_server;
 
-/* What runs for each connection, in a task of its own. The stream is the server's: it is closed when
- * the handler returns, after what is pending has been sent (dropped when the task was cancelled).
- * The result goes nowhere. */
+/* What runs for each connection, in a task of its own. The stream is the server's: it is closed
+ * when the handler returns, after what is pending has been sent (dropped when the task was
+ * cancelled). The result goes nowhere. A handler may not stop its own server: it would wait for
+ * itself. */
 typedef int (*aw_server_handler)(struct aw_stream *stream, void *argument);
 
 struct aw_server_options {
@@ -37,7 +38,8 @@ AW_API AW_MUST_CHECK int aw_server_start(struct aw_server **ret_server, int list
 
 /* Stops: closes the listener, waits until the deadline for the connections to end by themselves,
  * cancels those that are left, waits for them and frees the server. An interrupted caller does not
- * wait for the deadline, but does for the rest. Returns 0, or the error that had ended accepting. */
+ * wait for the deadline, but does for the rest. Returns 0, or the error that had ended accepting.
+ */
 AW_API AW_SUSPENDS int aw_server_stop(struct aw_server *server, uint64_t deadline_ns);
 
 /* Waits until accepting has ended by itself, which only an error of the listener does, and returns

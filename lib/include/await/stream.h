@@ -2,8 +2,8 @@
  *
  * A stream owns its descriptor and two buffers with limits. Reading fills the input buffer and
  * hands out lines, messages or exact sizes; writing collects in the output buffer, which goes out
- * when it reaches its high-water mark, at aw_stream_flush, at aw_stream_end and aw_stream_close,
- * and before a read of the same stream has to wait (a question is out before its answer is awaited).
+ * when it reaches its high-water mark, at aw_stream_flush, at aw_stream_end and aw_stream_close, and
+ * before a read of the same stream has to wait: a question is out before its answer is awaited.
  *
  * One task reads at a time (-EBUSY for a second one) while others write; writers take turns, each
  * call's bytes stay together. Deadlines are those of scopes (scope.h). An interrupted read loses
@@ -20,7 +20,7 @@ struct aw_stream;
 struct aw_stream_options {
     size_t input_limit_bytes;  /* what the input buffer may hold; 0: 64 KiB; at most 1 GiB. The
                                   longest line or message that read_line and read_until can give */
-    size_t output_limit_bytes; /* the high-water mark of the output buffer; 0: 64 KiB; at most 1 GiB */
+    size_t output_limit_bytes; /* the output buffer's high-water mark; 0: 64 KiB; at most 1 GiB */
 };
 
 /* Makes a stream of an open descriptor, which it owns from then on. `options` may be NULL. -ENOMEM,
@@ -94,8 +94,8 @@ AW_API size_t aw_stream_buffered(const struct aw_stream *stream);
 AW_API bool aw_stream_at_end(const struct aw_stream *stream);
 
 /* --- writing --------------------------------------------------------------------------------- */
-/* Hands over `size` bytes: 0 once all are buffered or sent. Suspends only when they do not fit below
- * the high-water mark, until there is room. An error of the connection is given to every later
+/* Hands over `size` bytes: 0 once all are buffered or sent. Suspends only when they do not fit
+ * below the high-water mark, until there is room. An error of the connection is given to every later
  * write too. When a call is interrupted after a part of its bytes went out, the message is torn:
  * every later write gives -ECONNABORTED. -EPIPE after aw_stream_end. */
 AW_API AW_MUST_CHECK AW_SUSPENDS int aw_stream_write(struct aw_stream *stream, const void *data,
