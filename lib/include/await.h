@@ -29,6 +29,7 @@
 #include <await/stream.h>
 #include <await/sync.h>
 #include <await/task.h>
+#include <await/tls.h>
 #include <await/unix_socket.h>
 #include <await/with.h>
 

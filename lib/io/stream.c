@@ -93,7 +93,8 @@ int aw_stream_close(struct aw_stream *stream)
 {
     if (stream == NULL)
         return 0;
-    int result = aw_stream_flush(stream);
+    /* a transport that keeps bytes has a farewell, without which the peer sees a cut */
+    int result = stream->transport->type->flush ? aw_stream_end(stream) : aw_stream_flush(stream);
     aw_stream_abort(stream);
     return result;
 }

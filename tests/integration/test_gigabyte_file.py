@@ -8,7 +8,7 @@ import pytest
 
 from harness import daemon
 
-PACKAGES = ["liburing", "libpq", "hiredis", "sqlite3"]
+PACKAGES = ["liburing", "libpq", "hiredis", "sqlite3", "libssl", "libcrypto"]
 
 
 @pytest.mark.slow
