@@ -43,7 +43,9 @@ static int add(void *argument, const char *name, unsigned char type)
     char *copy = strdup(name);
     if (copy == NULL)
         return -ENOMEM;
-    directory->entries[directory->count++] = (struct aw_directory_entry){copy, type};
+    struct aw_directory_entry *entry = &directory->entries[directory->count++];
+    entry->name = copy;
+    entry->type = type;
     return 0;
 }
 

@@ -4,6 +4,7 @@
  * from another. No call of OpenSSL suspends, so a reading and a writing task share the SSL object;
  * what they have to send goes out under send_lock, record by record in order, and an interrupted
  * sending leaves its rest in `outgoing` for the next one. */
+#include "io/source.h"
 #include "io/stream_internal.h"
 #include "io/tls_internal.h"
 
@@ -159,9 +160,12 @@ static int set_name(struct tls *tls, const struct aw_tls_context *context, const
         X509_VERIFY_PARAM *rules = SSL_get0_param(tls->ssl);
         return X509_VERIFY_PARAM_set1_ip_asc(rules, name) == 1 ? 0 : -ENOMEM;
     }
-    if (SSL_set1_host(tls->ssl, name) != 1 || SSL_set_tlsext_host_name(tls->ssl, name) != 1)
+    if (SSL_set1_host(tls->ssl, name) != 1)
         return -EINVAL;
-    return 0;
+    /* SSL_set_tlsext_host_name, whose macro casts a const away */
+    long set = SSL_ctrl(tls->ssl, SSL_CTRL_SET_TLSEXT_HOSTNAME, TLSEXT_NAMETYPE_host_name,
+                        source_buffer(name));
+    return set == 1 ? 0 : -EINVAL;
 }
 
 static int create(struct tls **ret_tls, struct transport *inner,

@@ -2,7 +2,7 @@
  *
  * A stream owns its descriptor and two buffers with limits. Reading fills the input buffer and
  * hands out lines, messages or exact sizes; writing collects in the output buffer, which goes out
- * when it reaches its high-water mark, at aw_stream_flush, at aw_stream_end and aw_stream_close, and
+ * when it reaches its high-water mark, at aw_stream_flush, aw_stream_end and aw_stream_close, and
  * before a read of the same stream has to wait: a question is out before its answer is awaited.
  *
  * One task reads at a time (-EBUSY for a second one) while others write; writers take turns, each
@@ -95,8 +95,8 @@ AW_API bool aw_stream_at_end(const struct aw_stream *stream);
 
 /* --- writing --------------------------------------------------------------------------------- */
 /* Hands over `size` bytes: 0 once all are buffered or sent. Suspends only when they do not fit
- * below the high-water mark, until there is room. An error of the connection is given to every later
- * write too. When a call is interrupted after a part of its bytes went out, the message is torn:
+ * below the high-water mark, until there is room. An error of the connection is given to every
+ * later write too. When a call is interrupted after a part of its bytes went out, the message is torn:
  * every later write gives -ECONNABORTED. -EPIPE after aw_stream_end. */
 AW_API AW_MUST_CHECK AW_SUSPENDS int aw_stream_write(struct aw_stream *stream, const void *data,
                                                      size_t size);

@@ -23,7 +23,7 @@ struct aw_tls_options {
     const char *certificate;  /* PEM file of the own certificate (chain); a server needs it */
     const char *key;          /* PEM file of its key */
     const char *protocols;    /* ALPN, in order of preference, such as "h2,http/1.1"; NULL: none */
-    bool accept_anybody;      /* client: do not verify the server. For tests: anyone can listen in */
+    bool accept_anybody;      /* client: do not verify the server; anyone can then listen in */
 };
 
 /* Makes a context. The files are read at once, without the loop: do it at the start. -EINVAL (a
