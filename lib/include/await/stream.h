@@ -96,8 +96,8 @@ AW_API bool aw_stream_at_end(const struct aw_stream *stream);
 /* --- writing --------------------------------------------------------------------------------- */
 /* Hands over `size` bytes: 0 once all are buffered or sent. Suspends only when they do not fit
  * below the high-water mark, until there is room. An error of the connection is given to every
- * later write too. When a call is interrupted after a part of its bytes went out, the message is torn:
- * every later write gives -ECONNABORTED. -EPIPE after aw_stream_end. */
+ * later write too. When a call is interrupted after a part of its bytes went out, the message is
+ * torn: every later write gives -ECONNABORTED. -EPIPE after aw_stream_end. */
 AW_API AW_MUST_CHECK AW_SUSPENDS int aw_stream_write(struct aw_stream *stream, const void *data,
                                                      size_t size);
 
