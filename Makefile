@@ -23,7 +23,7 @@ SANITIZE ?=
 WERROR ?=
 PYTHON ?= /usr/bin/python3
 
-LIB_PACKAGES := liburing libpq hiredis sqlite3
+LIB_PACKAGES := liburing libpq hiredis sqlite3 libssl libcrypto
 DAEMON_PACKAGES := libsystemd inih
 
 WARNINGS := -Wall -Wextra -Wshadow -Wconversion -Wsign-conversion -Wformat=2 -Wundef -Wvla \
@@ -34,7 +34,8 @@ WARNINGS += -Werror
 endif
 
 HARDENING := -fstack-protector-strong -fno-strict-aliasing
-LINK_HARDENING := -Wl,-z,relro -Wl,-z,now -Wl,-z,noexecstack
+# as-needed: a program that uses no TLS does not load it
+LINK_HARDENING := -Wl,--as-needed -Wl,-z,relro -Wl,-z,now -Wl,-z,noexecstack
 ifeq ($(SANITIZE),)
 HARDENING += -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2
 ifeq ($(shell uname -m),x86_64)

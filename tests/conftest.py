@@ -43,6 +43,7 @@ def pytest_runtest_makereport(item, call):
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "limit(seconds): the longest this test may take")
+    config.addinivalue_line("markers", "slow: moves gigabytes; -m \"not slow\" leaves it out")
 
 
 @pytest.fixture(scope="session")

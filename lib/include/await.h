@@ -6,6 +6,8 @@
 #include <await/base.h>
 #include <await/clock.h>
 #include <await/condition.h>
+#include <await/datagram.h>
+#include <await/directory.h>
 #include <await/dump.h>
 #include <await/error.h>
 #include <await/file.h>
@@ -14,15 +16,21 @@
 #include <await/offload.h>
 #include <await/once.h>
 #include <await/pg.h>
+#include <await/pipe.h>
 #include <await/priority_queue.h>
+#include <await/process.h>
 #include <await/redis.h>
 #include <await/resolve.h>
 #include <await/scope.h>
+#include <await/server.h>
 #include <await/signal.h>
 #include <await/socket.h>
 #include <await/sqlite.h>
+#include <await/stream.h>
 #include <await/sync.h>
 #include <await/task.h>
+#include <await/tls.h>
+#include <await/unix_socket.h>
 #include <await/with.h>
 
 #endif

@@ -5,6 +5,7 @@
 #include <await/file.h>
 #include <await/scope.h>
 
+#include "io/file_chunk.h"
 #include "io/source.h"
 #include "ring/request.h"
 #include "ring/system.h"
@@ -67,6 +68,11 @@ int aw_write_durable(int fd, const void *buffer, size_t size, uint64_t offset)
     return transfer_at(RING_WRITE, fd, source_buffer(buffer), size, offset, RWF_DSYNC);
 }
 
+static size_t chunk(size_t left)
+{
+    return left < FILE_CHUNK_BYTES ? left : FILE_CHUNK_BYTES;
+}
+
 static uint64_t advance(uint64_t offset, size_t done)
 {
     return offset == AW_AT_POSITION ? offset : offset + done;
@@ -76,7 +82,8 @@ int aw_read_exactly(int fd, void *buffer, size_t size, uint64_t offset)
 {
     size_t done = 0;
     while (done < size) {
-        int result = aw_read(fd, (char *)buffer + done, size - done, advance(offset, done));
+        int result = aw_read(fd, (char *)buffer + done, chunk(size - done),
+                             advance(offset, done));
         if (result < 0)
             return result;
         if (result == 0)
@@ -90,7 +97,8 @@ int aw_write_all(int fd, const void *buffer, size_t size, uint64_t offset)
 {
     size_t done = 0;
     while (done < size) {
-        int result = aw_write(fd, (const char *)buffer + done, size - done, advance(offset, done));
+        int result = aw_write(fd, (const char *)buffer + done, chunk(size - done),
+                              advance(offset, done));
         if (result < 0)
             return result;
         if (result == 0)

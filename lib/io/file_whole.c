@@ -2,6 +2,8 @@
  * entry durable. The descriptors opened here are closed here, on every path. */
 #include <await/file.h>
 
+#include "io/file_chunk.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -78,8 +80,9 @@ static int read_to_end(int fd, size_t limit, struct contents *contents)
         result = contents_grow(contents, limit);
         if (result < 0)
             break;
-        result = aw_read(fd, contents->data + contents->size, contents->capacity - contents->size,
-                         AW_AT_POSITION);
+        size_t room = contents->capacity - contents->size;
+        result = aw_read(fd, contents->data + contents->size,
+                         room < FILE_CHUNK_BYTES ? room : FILE_CHUNK_BYTES, AW_AT_POSITION);
         if (result <= 0)
             break;
         contents->size += (size_t)result;

@@ -184,6 +184,7 @@ static const char *const kind_names[] = {
     [RING_ACCEPT] = "accept",     [RING_RECEIVE] = "receive",
     [RING_RECEIVE_LOAN] = "receive", [RING_SEND] = "send",
     [RING_POLL] = "poll",         [RING_SHUTDOWN] = "shutdown",
+    [RING_SEND_MESSAGE] = "send message", [RING_RECEIVE_MESSAGE] = "receive message",
 };
 
 /* Queues one request; when the kernel is too busy to take it, lets the loop turn and tries again.

@@ -29,6 +29,8 @@ enum ring_kind {
     RING_SEND,         /* fd buffer size; flags: MSG_* (MSG_NOSIGNAL is added) */
     RING_POLL,         /* fd; flags: POLL* -> events */
     RING_SHUTDOWN,     /* fd; flags: SHUT_* */
+    RING_SEND_MESSAGE,    /* fd, struct msghdr in `buffer`; flags: MSG_* (MSG_NOSIGNAL is added) */
+    RING_RECEIVE_MESSAGE, /* fd, struct msghdr in `buffer`; flags: MSG_* */
 };
 
 #define RING_FSYNC_DATA_ONLY 1u

@@ -63,6 +63,12 @@ static void prepare_socket(struct io_uring_sqe *entry, const struct ring_request
         io_uring_prep_send(entry, request->fd, request->buffer, cut(request->size),
                            (int)request->flags | MSG_NOSIGNAL);
         break;
+    case RING_SEND_MESSAGE:
+        io_uring_prep_sendmsg(entry, request->fd, request->buffer, request->flags | MSG_NOSIGNAL);
+        break;
+    case RING_RECEIVE_MESSAGE:
+        io_uring_prep_recvmsg(entry, request->fd, request->buffer, request->flags);
+        break;
     case RING_SHUTDOWN:
         io_uring_prep_shutdown(entry, request->fd, (int)request->flags);
         break;

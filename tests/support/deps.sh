@@ -7,10 +7,10 @@
 set -eu
 
 build='gcc libc6-dev make pkgconf liburing-dev libpq-dev libhiredis-dev libsqlite3-dev libinih-dev
-  libsystemd-dev'
+  libsystemd-dev libssl-dev'
 tests='libcriterion-dev clang clang-format clang-tidy libclang-rt-dev cppcheck shellcheck
   valgrind libc6-dbg strace gdb postgresql redis-server redis-tools netcat-openbsd socat
-  python3 python3-pytest python3-redis python3-psycopg2'
+  openssl python3 python3-pytest python3-redis python3-psycopg2'
 
 case ${1:-} in
 build) wanted=$build ;;

@@ -29,7 +29,8 @@ AW_API AW_MUST_CHECK AW_SUSPENDS int aw_write(int fd, const void *buffer, size_t
 AW_API AW_MUST_CHECK AW_SUSPENDS int aw_write_durable(int fd, const void *buffer, size_t size,
                                                       uint64_t offset);
 
-/* Reads or writes it all: 0, or the first error; -ENODATA when the file ended first. */
+/* Reads or writes it all: 0, or the first error; -ENODATA when the file ended first. Large sizes
+ * move in chunks of at most 1 MiB, between which other tasks run. */
 AW_API AW_MUST_CHECK AW_SUSPENDS int aw_read_exactly(int fd, void *buffer, size_t size,
                                                      uint64_t offset);
 AW_API AW_MUST_CHECK AW_SUSPENDS int aw_write_all(int fd, const void *buffer, size_t size,
@@ -65,6 +66,32 @@ AW_API AW_MUST_CHECK AW_SUSPENDS int aw_sync_directory_of(const char *path);
  * that *ret_size does not count. -EFBIG above size_max. */
 AW_API AW_MUST_CHECK AW_SUSPENDS int aw_read_file(const char *path, size_t size_max,
                                                   char **ret_data, size_t *ret_size);
+
+/* Replaces the file's contents in one step: a new file beside it is written, synced and renamed
+ * over it, and the directory synced. Whatever happens, `path` holds either the old contents or all
+ * of the new, and the new file is gone after a failure (a crash may leave it: its name ends in
+ * ".tmp"). `mode` is the new file's, less the umask. A symbolic link is replaced, not followed. */
+AW_API AW_MUST_CHECK AW_SUSPENDS int aw_write_file(const char *path, const void *data, size_t size,
+                                                   mode_t mode);
+
+/* Copies a regular file's contents and permissions (less the umask), replacing `to` in one step as
+ * aw_write_file does. The kernel moves the bytes where it can (sharing blocks on file systems that
+ * do), in chunks that leave the loop free. -EINVAL: `from` is not a regular file. */
+AW_API AW_MUST_CHECK AW_SUSPENDS int aw_copy_file(const char *from, const char *to);
+
+/* Makes and opens a new file, readable and writable by its owner alone, under a random name in
+ * `directory`, and writes its path to ret_path (size_t `size`; -ENAMETOOLONG when it does not fit).
+ * Returns the descriptor; closing and unlinking are the caller's. */
+AW_API AW_MUST_CHECK AW_SUSPENDS int aw_temporary_file(const char *directory, char *ret_path,
+                                                       size_t size);
+
+/* As aw_temporary_file, without a name (O_TMPFILE): it is gone when the descriptor is closed.
+ * -EOPNOTSUPP where the file system cannot. */
+AW_API AW_MUST_CHECK AW_SUSPENDS int aw_temporary_unnamed(const char *directory);
+
+/* Makes a directory of a random name in `directory`, for its owner alone. */
+AW_API AW_MUST_CHECK AW_SUSPENDS int aw_temporary_directory(const char *directory, char *ret_path,
+                                                            size_t size);
 
 /* Bytes that an unprivileged process may still write to the file system of `path` (statvfs(3)). */
 AW_API AW_MUST_CHECK AW_SUSPENDS int aw_disk_free(const char *path, uint64_t *ret_bytes);
