@@ -42,7 +42,7 @@ enum config_target_type {
     TARGET_TYPE_SQLITE,
     TARGET_TYPE_WORKER
 };
-enum config_delivery { DELIVERY_AT_LEAST_ONCE };
+enum config_delivery { DELIVERY_AT_LEAST_ONCE, DELIVERY_AT_MOST_ONCE, DELIVERY_EXACTLY_ONCE };
 
 struct config_target {
     char *name;
@@ -53,7 +53,7 @@ struct config_target {
     uint32_t pipeline; /* by type unless configured */
     uint64_t connect_timeout_ms;
     uint32_t delivery; /* enum config_delivery */
-    uint32_t coalesce;
+    uint32_t coalesce; /* the most jobs in one transaction; 0: each has its own */
     char *password_file;
     char *credential;
     char *password; /* read from one of the two, or NULL; never to be logged */

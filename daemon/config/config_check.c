@@ -134,8 +134,16 @@ static int check_worker(struct config_builder *builder, const struct section *se
     for (size_t i = 0; i < sizeof foreign / sizeof foreign[0]; i++)
         if (section->set[config_key_find(SECTION_TARGET, foreign[i])].file)
             return refuse_for_type(builder, section, foreign[i]);
-    builder->config.targets[section->index].pipeline = 1;
-    return 0;
+    struct config_target *target = &builder->config.targets[section->index];
+    target->pipeline = 1;
+    if (target->delivery != DELIVERY_EXACTLY_ONCE)
+        return 0;
+    char title[SECTION_TITLE_SIZE];
+    return config_refuse(builder, source_of(section, "delivery"),
+                         "delivery in %s cannot be exactly-once: a worker's effects are its own, "
+                         "awaitd has nowhere to leave a receipt; make the worker idempotent by the "
+                         "job's id",
+                         section_title(builder, section, title));
 }
 
 static int check_target(struct config_builder *builder, const struct section *section)

@@ -17,8 +17,7 @@
 static const char *const log_levels[] = {"error", "warning", "info", "debug", NULL};
 static const char *const allowances[] = {"submit", "work", "observe", "admin", "all", NULL};
 static const char *const target_types[] = {"postgres", "redis", "sqlite", "worker", NULL};
-static const char *const deliveries[] = {"at-least-once", NULL};
-static const char *const coalescings[] = {"0", NULL};
+static const char *const deliveries[] = {"at-least-once", "at-most-once", "exactly-once", NULL};
 
 #define FIELD(object, member) .offset = offsetof(struct object, member)
 
@@ -54,10 +53,8 @@ static const struct config_key target_keys[] = {
      10 * MINUTE_MS},
     {"password_file", VALUE_PATH, FIELD(config_target, password_file)},
     {"credential", VALUE_TEXT, FIELD(config_target, credential)},
-    {"delivery", VALUE_CHOICE, FIELD(config_target, delivery), .words = deliveries,
-     .note = "at-most-once and exactly-once are not supported by this version"},
-    {"coalesce", VALUE_CHOICE, FIELD(config_target, coalesce), .words = coalescings,
-     .note = "several jobs in one transaction are not supported by this version"},
+    {"delivery", VALUE_CHOICE, FIELD(config_target, delivery), .words = deliveries},
+    {"coalesce", VALUE_NUMBER, FIELD(config_target, coalesce), 0, 1024},
 };
 
 static const struct config_key queue_keys[] = {

@@ -19,6 +19,10 @@ static const struct target_type *const types[] = {
     [TARGET_TYPE_WORKER] = &target_type_worker,
 };
 
+_Static_assert((int)DELIVERY_EXACTLY_ONCE == (int)TARGET_EXACTLY_ONCE &&
+                   (int)DELIVERY_AT_MOST_ONCE == (int)TARGET_AT_MOST_ONCE,
+               "the configuration's numbers are the targets' too");
+
 static void target_changed(struct target *target, void *context)
 {
     struct target_lanes *lanes = context;
@@ -44,6 +48,7 @@ static void make_target(struct broker *broker, struct target_lanes *lanes,
                 .connections = settings->connections,
                 .pipeline = settings->pipeline,
                 .connect_timeout_ms = (uint32_t)settings->connect_timeout_ms,
+                .delivery = (enum target_delivery)settings->delivery,
                 .password = settings->password,
             },
         .group = &broker->background,
@@ -71,6 +76,7 @@ static int start_targets(struct broker *broker, struct aw_error *reterr)
     for (uint32_t i = 0; i < broker->target_count; i++) {
         struct target *target = &broker->targets[i].target;
         struct aw_error error = {0};
+        target->settings.store = store_name(broker->store);
         int result = target->type->start(target, &error);
         if (result < 0)
             return aw_error_set(reterr, result, "target %s: %s", target->settings.name,

@@ -67,6 +67,11 @@ AW_MUST_CHECK AW_SUSPENDS int store_open(struct store **ret_store, const char *f
                                          void *context, struct aw_error *reterr);
 AW_SUSPENDS void store_close(struct store *store);
 
+/* A name no other store has, a random UUID as text: with it the ids of two daemons are told apart,
+ * whatever their node numbers. */
+#define STORE_NAME_SIZE 37
+const char *store_name(const struct store *store);
+
 /* Every id ever stored is at or below this one, also those of jobs deleted since; it only grows. */
 uint64_t store_id_ceiling(const struct store *store);
 

@@ -135,6 +135,45 @@ static int recover(struct store *store, const char *path, struct aw_error *reter
     return result;
 }
 
+/* The store's name, given once. A queue.db of an earlier awaitd gets its own now. */
+static int load_name(struct store *store, struct aw_error *reterr)
+{
+    static const char table[] =
+        "CREATE TABLE IF NOT EXISTS identity (id INTEGER PRIMARY KEY CHECK (id = 1), "
+        "name TEXT NOT NULL) STRICT";
+    unsigned char bytes[16];
+    aw_random_bytes(bytes, sizeof bytes);
+    bytes[6] = (unsigned char)((bytes[6] & 0x0f) | 0x40); /* version 4, random */
+    bytes[8] = (unsigned char)((bytes[8] & 0x3f) | 0x80);
+    char sql[128] = "INSERT OR IGNORE INTO identity VALUES (1, '";
+    size_t at = strlen(sql);
+    for (size_t i = 0; i < sizeof bytes; i++)
+        at += (size_t)snprintf(sql + at, sizeof sql - at, "%s%02x",
+                               i == 4 || i == 6 || i == 8 || i == 10 ? "-" : "", bytes[i]);
+    (void)snprintf(sql + at, sizeof sql - at, "')");
+    int result = aw_sqlite_execute(store->database, table, reterr);
+    if (result == 0)
+        result = aw_sqlite_execute(store->database, sql, reterr);
+    sqlite3_stmt *statement = NULL;
+    if (result < 0)
+        return result;
+    int code = sqlite3_prepare_v2(aw_sqlite_handle(store->database), "SELECT name FROM identity",
+                                  -1, &statement, NULL);
+    if (code == SQLITE_OK)
+        code = sqlite3_step(statement);
+    result = store_result(store, code, "reading the store's name", reterr);
+    if (code == SQLITE_ROW)
+        (void)snprintf(store->name, sizeof store->name, "%s",
+                       (const char *)sqlite3_column_text(statement, 0));
+    (void)sqlite3_finalize(statement);
+    return result;
+}
+
+const char *store_name(const struct store *store)
+{
+    return store->name;
+}
+
 static int prepare_statements(struct store *store, struct aw_error *reterr)
 {
     for (int i = 0; i < STATEMENTS; i++) {
@@ -216,6 +255,8 @@ int store_open(struct store **ret_store, const char *folder, store_lane_finder l
         result = recover(store, path, reterr);
     if (result == 0)
         result = check_schema(store, path, reterr);
+    if (result == 0)
+        result = load_name(store, reterr);
     if (result == 0)
         result = prepare_statements(store, reterr);
     if (result == 0)

@@ -42,6 +42,7 @@ struct store {
     struct lane *touched;       /* lanes whose counts the transaction changes */
     const struct job *inserts[INSERT_ROWS]; /* accepted by the transaction, not yet written */
     uint32_t insert_count;
+    char name[STORE_NAME_SIZE];
     uint64_t id_ceiling;        /* committed */
     uint64_t id_ceiling_next;   /* of the transaction that runs */
     struct store_statistics statistics;

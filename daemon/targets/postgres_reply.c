@@ -158,14 +158,14 @@ static void write_json(struct buffer *out, const struct aw_pg_results *results, 
     buffer_free(&text);
 }
 
-int postgres_reply(struct buffer *out, const struct aw_pg_results *results, bool several,
-                   enum result_format format, size_t size_max)
+int postgres_reply(struct buffer *out, const struct aw_pg_results *results, uint32_t first,
+                   bool several, enum result_format format, size_t size_max)
 {
     uint32_t count = aw_pg_result_count(results);
     if (several) {
-        value_array(out, count);
+        value_array(out, count - first);
     }
-    for (uint32_t i = 0; i < count && out->size <= size_max && !out->failed; i++) {
+    for (uint32_t i = first; i < count && out->size <= size_max && !out->failed; i++) {
         if (!aw_pg_has_rows(results, i)) {
             value_simple(out, aw_pg_tag(results, i));
         } else if (format == FORMAT_JSON) {

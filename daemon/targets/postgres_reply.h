@@ -11,9 +11,10 @@
 
 #include <await/pg.h>
 
-/* Appends the value of all statements (`several`) or of the only one. -EFBIG above size_max,
- * -ENOMEM. */
+/* Appends the value of all statements (`several`) or of the only one, from number `first` on.
+ * -EFBIG above size_max, -ENOMEM. */
 AW_MUST_CHECK int postgres_reply(struct buffer *out, const struct aw_pg_results *results,
-                                 bool several, enum result_format format, size_t size_max);
+                                 uint32_t first, bool several, enum result_format format,
+                                 size_t size_max);
 
 #endif

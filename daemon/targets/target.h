@@ -74,6 +74,13 @@ struct target_type {
     AW_SUSPENDS void (*stop)(struct target *target);
 };
 
+/* What may happen to a job whose execution was cut off, so that its outcome is unknown. */
+enum target_delivery {
+    TARGET_AT_LEAST_ONCE, /* it runs again */
+    TARGET_AT_MOST_ONCE,  /* it is parked as uncertain */
+    TARGET_EXACTLY_ONCE,  /* it runs again, and a receipt in the engine says whether it was done */
+};
+
 /* From the configuration's [target name] section. Strings live as long as the target. */
 struct target_settings {
     const char *name;
@@ -83,6 +90,8 @@ struct target_settings {
     uint32_t pipeline; /* the most executions in flight on one connection; default 16 (postgres),
                           1,024 (redis), 1 (sqlite) */
     uint32_t connect_timeout_ms; /* default 5,000 */
+    enum target_delivery delivery;
+    const char *store;     /* name of the queue's store (a UUID): no other daemon has it */
     const char *password;  /* from a file or credential, NULL if none; never logged */
 };
 

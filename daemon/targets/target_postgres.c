@@ -2,10 +2,14 @@
  *
  * The work is the client library's (await/pg.h); here its results become outcomes. The rule: what
  * is known to have been rolled back may be tried again or is dead, what never ran costs nothing,
- * and only a connection lost while the statement ran is INTERRUPTED. */
+ * and only a connection lost while the statement ran is INTERRUPTED.
+ *
+ * Exactly-once: see postgres_receipt.h. At-most-once: a lone CALL or DO may have committed a part
+ * before it failed or was stopped, so that is INTERRUPTED too. */
 #include "targets/target.h"
 
 #include "targets/postgres_job.h"
+#include "targets/postgres_receipt.h"
 #include "targets/postgres_reply.h"
 
 #include <errno.h>
@@ -16,17 +20,21 @@
 
 struct postgres_state {
     struct aw_pg_pool *pool;
+    struct postgres_receipts receipts; /* of an exactly-once target */
 };
 
 static int postgres_check(struct target *target, const struct argument *arguments, uint32_t count,
                           struct aw_error *reterr)
 {
-    (void)target;
     struct postgres_job job;
     int status = postgres_job_parse(&job, arguments, count, reterr);
-    if (status == 0) {
-        postgres_job_free(&job);
+    if (status < 0) {
+        return status;
     }
+    if (target->settings.delivery == TARGET_EXACTLY_ONCE) {
+        status = postgres_receipt_check(&job, reterr);
+    }
+    postgres_job_free(&job);
     return status;
 }
 
@@ -62,6 +70,7 @@ static int postgres_start(struct target *target, struct aw_error *reterr)
         free(state);
         return aw_error_set(reterr, status, "target %s: %s", target->settings.name, error.message);
     }
+    postgres_receipts_init(&state->receipts, target, state->pool);
     target->state = state;
     return 0;
 }
@@ -156,10 +165,10 @@ static void set_failure(struct outcome *outcome, struct aw_pg_pool *pool, int st
 }
 
 static void set_result(struct outcome *outcome, const struct execution *execution,
-                       const struct aw_pg_results *results, bool several)
+                       const struct aw_pg_results *results, uint32_t first, bool several)
 {
     struct buffer value = {0};
-    int status = postgres_reply(&value, results, several, execution->format,
+    int status = postgres_reply(&value, results, first, several, execution->format,
                                 execution->result_size_max);
     if (status < 0) {
         buffer_free(&value);
@@ -175,32 +184,140 @@ static void set_result(struct outcome *outcome, const struct execution *executio
     outcome->result = value;
 }
 
+/* One run of a job, and what came of it. */
+struct attempt {
+    const struct execution *execution;
+    const struct postgres_job *job;
+    bool receipted;  /* the first statement is the receipt's */
+    uint32_t failed; /* the statement that raised the error */
+    struct aw_pg_results *results;
+    struct aw_error error;
+};
+
+static int run_plainly(struct postgres_state *state, struct attempt *attempt)
+{
+    const struct aw_pg_run run = {
+        .statements = attempt->job->statements,
+        .statement_count = attempt->job->statement_count,
+        .explicit_transaction = attempt->job->explicit_transaction,
+        .replayable = attempt->job->atomic,
+        .result_size_max = attempt->execution->result_size_max,
+    };
+    return aw_pg_run(state->pool, &run, &attempt->results, &attempt->error);
+}
+
+/* With statements that are not plain BEGIN and COMMIT go around: then the server itself refuses
+ * whatever cannot share a transaction. */
+static int run_with_receipt(struct postgres_state *state, struct attempt *attempt)
+{
+    const struct postgres_job *job = attempt->job;
+    struct aw_pg_statement *statements = calloc(job->statement_count + 1, sizeof *statements);
+    if (statements == NULL) {
+        return aw_error_set(&attempt->error, -ENOMEM, "out of memory");
+    }
+    struct postgres_receipt receipt;
+    postgres_receipt_fill(&state->receipts, attempt->execution->job_id, &receipt);
+    statements[0] = receipt.statement;
+    memcpy(statements + 1, job->statements, job->statement_count * sizeof *statements);
+    const struct aw_pg_run run = {
+        .statements = statements,
+        .statement_count = job->statement_count + 1,
+        .explicit_transaction = job->explicit_transaction || !job->atomic,
+        .replayable = true,
+        .result_size_max = attempt->execution->result_size_max,
+        .prelude = 1,
+        .ret_failed = &attempt->failed,
+    };
+    int status = aw_pg_run(state->pool, &run, &attempt->results, &attempt->error);
+    free(statements);
+    return status;
+}
+
+static int run_attempt(struct postgres_state *state, struct attempt *attempt)
+{
+    attempt->failed = AW_PG_NO_STATEMENT;
+    if (!attempt->receipted) {
+        return run_plainly(state, attempt);
+    }
+    int status = run_with_receipt(state, attempt);
+    if (status != -EREMOTEIO || attempt->failed != 0 ||
+        postgres_receipt_judge(&attempt->error) != RECEIPT_MISSING) {
+        return status;
+    }
+    status = postgres_receipts_make(&state->receipts, &attempt->error);
+    return status < 0 ? status : run_with_receipt(state, attempt);
+}
+
+/* The receipt's own statement failed: the effect has not taken place in this run. */
+static void judge_receipt(struct postgres_state *state, const struct attempt *attempt,
+                          struct outcome *outcome)
+{
+    enum receipt_verdict verdict = postgres_receipt_judge(&attempt->error);
+    if (verdict == RECEIPT_EXISTS) {
+        outcome_set(outcome, OUTCOME_DONE, "", "%s", "");
+        value_simple(&outcome->result, "OK"); /* its rows were lost with the first answer */
+    } else if (verdict == RECEIPT_MISSING) {
+        outcome_set(outcome, OUTCOME_UNAVAILABLE, attempt->error.code, "%s",
+                    attempt->error.message);
+    } else {
+        set_failure(outcome, state->pool, -EREMOTEIO, &attempt->error, true);
+    }
+}
+
+/* What may have lasted in part must not be repeated. */
+static void doubt(const struct target *target, const struct postgres_job *job,
+                  struct outcome *outcome)
+{
+    if (target->settings.delivery == TARGET_AT_MOST_ONCE && !job->atomic &&
+        (outcome->kind == OUTCOME_RETRY || outcome->kind == OUTCOME_STOPPED)) {
+        outcome->kind = OUTCOME_INTERRUPTED;
+    }
+}
+
+static void judge(struct target *target, int status, const struct attempt *attempt,
+                  struct outcome *outcome)
+{
+    struct postgres_state *state = target->state;
+    if (status == -EREMOTEIO && attempt->receipted && attempt->failed == 0) {
+        judge_receipt(state, attempt, outcome);
+    } else if (status == -ENOMEM && attempt->receipted) {
+        outcome_set(outcome, OUTCOME_RETRY, "NOMEMORY", "%s", attempt->error.message);
+    } else if (status < 0) {
+        set_failure(outcome, state->pool, status, &attempt->error,
+                    attempt->receipted || attempt->job->atomic);
+        doubt(target, attempt->job, outcome);
+    } else {
+        set_result(outcome, attempt->execution, attempt->results, attempt->receipted ? 1 : 0,
+                   attempt->job->several);
+    }
+}
+
 static void postgres_execute(struct target *target, const struct execution *execution,
                              struct outcome *ret_outcome)
 {
     struct postgres_state *state = target->state;
     struct postgres_job job;
-    struct aw_error error = {0};
-    struct aw_pg_results *results = NULL;
-    int status = postgres_job_parse(&job, execution->arguments, execution->argument_count, &error);
+    struct attempt attempt = {
+        .execution = execution,
+        .job = &job,
+        /* RUN has no job, and nobody runs it again */
+        .receipted = target->settings.delivery == TARGET_EXACTLY_ONCE && execution->job_id != 0,
+    };
+    int status = postgres_job_parse(&job, execution->arguments, execution->argument_count,
+                                    &attempt.error);
+    if (status == 0 && attempt.receipted) { /* may be older than the target's exactly-once */
+        status = postgres_receipt_check(&job, &attempt.error);
+        if (status < 0) {
+            postgres_job_free(&job);
+        }
+    }
     if (status < 0) {
-        set_failure(ret_outcome, state->pool, status, &error, true);
+        set_failure(ret_outcome, state->pool, status, &attempt.error, true);
         return;
     }
-    const struct aw_pg_run run = {
-        .statements = job.statements,
-        .statement_count = job.statement_count,
-        .explicit_transaction = job.explicit_transaction,
-        .replayable = job.atomic,
-        .result_size_max = execution->result_size_max,
-    };
-    status = aw_pg_run(state->pool, &run, &results, &error);
-    if (status < 0) {
-        set_failure(ret_outcome, state->pool, status, &error, job.atomic);
-    } else {
-        set_result(ret_outcome, execution, results, job.several);
-    }
-    aw_pg_results_free(results);
+    status = run_attempt(state, &attempt);
+    judge(target, status, &attempt, ret_outcome);
+    aw_pg_results_free(attempt.results);
     postgres_job_free(&job);
 }
 

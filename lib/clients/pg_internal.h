@@ -59,6 +59,8 @@ struct pg_request {
     enum pg_request_state state;
     const struct aw_pg_run *run; /* the caller's; not looked at once sent */
     uint32_t statement_count;
+    uint32_t prelude;
+    uint32_t failed; /* the statement that raised `error`, or AW_PG_NO_STATEMENT */
     size_t size_bytes;
     size_t size_max; /* of the result */
     bool explicit_transaction;

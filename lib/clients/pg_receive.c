@@ -168,10 +168,12 @@ static void keep_error(struct pg_request *head, const PGresult *result, const ch
     const char *detail = PQresultErrorField(result, PG_DIAG_MESSAGE_DETAIL);
     const char *hint = PQresultErrorField(result, PG_DIAG_MESSAGE_HINT);
     char where[32] = "";
-    if (head->statement_count > 1 && head->step < head->step_count &&
-        head->steps[head->step].kind != PG_STEP_BEGIN &&
+    if (head->step < head->step_count && head->steps[head->step].kind != PG_STEP_BEGIN &&
         head->steps[head->step].kind != PG_STEP_COMMIT) {
-        snprintf(where, sizeof where, "statement %u: ", head->steps[head->step].statement + 1);
+        head->failed = head->steps[head->step].statement;
+        if (head->statement_count > head->prelude + 1 && head->failed >= head->prelude) {
+            snprintf(where, sizeof where, "statement %u: ", head->failed + 1 - head->prelude);
+        }
     }
     aw_error_set_code(&head->error, -EREMOTEIO, code, "%s%s%s%s%s%s", where,
                       primary != NULL ? primary : "no message", detail != NULL ? "; " : "",

@@ -34,6 +34,8 @@ int pg_request_new(struct pg_request **ret_request, const struct aw_pg_run *run,
     }
     request->run = run;
     request->statement_count = run->statement_count;
+    request->prelude = run->prelude;
+    request->failed = AW_PG_NO_STATEMENT;
     request->explicit_transaction = run->explicit_transaction;
     request->uncached = uncached;
     request->size_bytes = run_size(run);

@@ -209,6 +209,9 @@ static int run_once(struct aw_pg_pool *pool, const struct aw_pg_run *run, bool *
         status = 1;
     } else {
         status = outcome(request, interrupted, reterr);
+        if (run->ret_failed != NULL) {
+            *run->ret_failed = request->failed;
+        }
     }
     if (status == 0 && ret_results != NULL) {
         *ret_results = request->results;
@@ -228,6 +231,9 @@ int aw_pg_run(struct aw_pg_pool *pool, const struct aw_pg_run *run,
     status = aw_interrupted();
     if (status < 0) {
         return interruption(status, reterr, "not executed");
+    }
+    if (run->ret_failed != NULL) {
+        *run->ret_failed = AW_PG_NO_STATEMENT;
     }
     bool uncached = false;
     for (int repeats = 0;; repeats++) {

@@ -263,13 +263,34 @@ Test(config, what_this_version_does_not_support)
     assert_refused("[target hook]\ntype = http\n",
                    "a.conf:2: type in [target hook] must be one of postgres, redis, sqlite or "
                    "worker, got 'http'; http is not supported by this version");
-    assert_refused("[target main]\ndelivery = exactly-once\n",
-                   "a.conf:2: delivery in [target main] must be exactly at-least-once, got "
-                   "'exactly-once'; at-most-once and exactly-once are not supported by this "
-                   "version");
-    assert_refused("[target main]\ncoalesce = 64\n",
-                   "a.conf:2: coalesce in [target main] must be exactly 0, got '64'; several jobs "
-                   "in one transaction are not supported by this version");
+}
+
+Test(config, delivery_and_coalescing)
+{
+    struct config config = parsed(
+        "[target main]\ntype = postgres\nuri = dbname=app\ndelivery = exactly-once\n"
+        "coalesce = 1024\n"
+        "[target cache]\ntype = redis\nuri = redis://localhost\ndelivery = exactly-once\n"
+        "[target local]\ntype = sqlite\npath = l.db\ndelivery = at-most-once\ncoalesce = 64\n"
+        "[target mail]\ntype = worker\ndelivery = at-most-once\n"
+        "[target plain]\ntype = worker\n");
+    cr_expect_eq(config.targets[0].delivery, DELIVERY_EXACTLY_ONCE);
+    cr_expect_eq(config.targets[0].coalesce, 1024);
+    cr_expect_eq(config.targets[1].delivery, DELIVERY_EXACTLY_ONCE);
+    cr_expect_eq(config.targets[2].delivery, DELIVERY_AT_MOST_ONCE);
+    cr_expect_eq(config.targets[2].coalesce, 64);
+    cr_expect_eq(config.targets[3].delivery, DELIVERY_AT_MOST_ONCE);
+    cr_expect_eq(config.targets[4].delivery, DELIVERY_AT_LEAST_ONCE);
+    cr_expect_eq(config.targets[4].coalesce, 0);
+    config_free(&config);
+
+    assert_refused("[target main]\ndelivery = twice\n",
+                   "a.conf:2: delivery in [target main] must be one of at-least-once, "
+                   "at-most-once or exactly-once, got 'twice'");
+    assert_refused("[target mail]\ntype = worker\ndelivery = exactly-once\n",
+                   "a.conf:3: delivery in [target mail] cannot be exactly-once: a worker's effects "
+                   "are its own, awaitd has nowhere to leave a receipt; make the worker idempotent "
+                   "by the job's id");
 }
 
 Test(config, what_spans_several_keys)

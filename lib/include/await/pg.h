@@ -95,7 +95,13 @@ struct aw_pg_run {
     bool explicit_transaction; /* in BEGIN and COMMIT: CALL and DO cannot commit parts */
     bool replayable;           /* may be sent again when it is known to have been rolled back */
     size_t result_size_max;    /* bytes; 0: 64 MiB; at most 1 GiB */
+    uint32_t prelude; /* so many of the first statements are not the user's: error messages count
+                         from the one behind them */
+    uint32_t *ret_failed; /* NULL, or with -EREMOTEIO: the statement that raised the error, counted
+                             from 0; AW_PG_NO_STATEMENT when none did, as at the commit */
 };
+
+#define AW_PG_NO_STATEMENT UINT32_MAX
 
 /* Runs the statements and, unless ret_results is NULL, gives their results, which the caller frees.
  * Everything `run` points at must stay until the call returns. When the caller is interrupted the
