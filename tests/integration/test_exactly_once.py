@@ -1,0 +1,138 @@
+"""test_exactly_once.py - each job's effect happens once while the daemon is killed, sessions are
+terminated and connections are cut; at-most-once jobs are parked, never run again.
+
+CHAOS_ROUNDS says how often (`make test-chaos`: 200), CHAOS_SEED repeats a run's choices.
+"""
+
+import os
+import random
+import time
+
+import psycopg2
+import pytest
+import redis
+
+from harness import daemon as daemon_module
+from harness import process, proxy, wire
+
+ROUNDS = int(os.environ.get("CHAOS_ROUNDS", "4"))
+SEED = int(os.environ.get("CHAOS_SEED", str(random.SystemRandom().randrange(1 << 32))))
+JOBS = 100 if daemon_module.sanitized() else 400
+LONG = pytest.mark.limit(200 + 30 * ROUNDS)
+# An outage may cost attempts here (a terminated session counts), so there are enough of them.
+PATIENT = ("RETRY", "1000000", "BACKOFF", "5", "50")
+
+
+class Chaos:
+    """Rounds of submitting, disturbing, killing; at the end every acknowledged job must be done."""
+
+    def __init__(self, own, command, disturb):
+        self.own = own
+        self.command = command
+        self.disturb = disturb
+        self.chance = random.Random(SEED)
+        self.jobs = {}  # number -> id
+        print(f"CHAOS_SEED={SEED} CHAOS_ROUNDS={ROUNDS}")
+
+    def round(self, first):
+        numbers = range(first, first + JOBS)
+        with self.own.connect() as client:
+            ids = client.pipeline(("SUBMIT", *PATIENT, *self.command(number))
+                                  for number in numbers)
+        assert all(isinstance(one, bytes) for one in ids), ids[0]
+        self.jobs.update(zip(numbers, ids))
+        until = time.monotonic() + self.chance.uniform(0.0, 0.3)
+        while time.monotonic() < until:
+            self.disturb(self.chance)
+            time.sleep(self.chance.uniform(0.0, 0.03))
+        self.own.kill()
+        self.own.start()
+
+    def run(self):
+        for turn in range(ROUNDS):
+            self.round(turn * JOBS)
+
+    def states(self):
+        """Waits for all jobs and counts their states."""
+        counts = {}
+        with self.own.connect(timeout_s=150) as client:
+            ids = list(self.jobs.values())
+            for begin in range(0, len(ids), 500):
+                client.call("GATHER", *ids[begin:begin + 500])
+            for job in client.pipeline(("JOB", one) for one in ids):
+                state = wire.text(wire.as_map(job)["state"])
+                counts[state] = counts.get(state, 0) + 1
+        return counts
+
+
+def once(name, kind, **keys):
+    return daemon_module.target(name, kind, delivery="exactly-once", **keys)
+
+
+def terminate_sessions(postgres, chance):
+    try:
+        postgres.query("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE "
+                       "application_name = 'awaitd' AND random() < %s", chance.random())
+    except psycopg2.Error:
+        pass
+
+
+@LONG
+def test_postgres_under_kills_terminated_sessions_and_cut_connections(make_daemon, postgres):
+    table = f"once_{SEED}"
+    postgres.query(f"CREATE TABLE {table} (n int)")
+    between = proxy.Proxy(postgres.port, SEED)
+    uri = f"postgresql://postgres@127.0.0.1:{between.port}/postgres"
+    own = make_daemon(once("main", "postgres", uri=uri)).start()
+    chaos = Chaos(own, lambda number: ("main", f"INSERT INTO {table} VALUES ($1)", str(number)),
+                  lambda chance: terminate_sessions(postgres, chance))
+    between.cutting = True
+    try:
+        chaos.run()
+        between.cutting = False
+        assert chaos.states() == {"done": len(chaos.jobs)}
+        rows = [number for number, in postgres.query(f"SELECT n FROM {table} ORDER BY n")]
+        assert rows == sorted(chaos.jobs)
+        assert between.cuts > 0, "nothing was cut: the test tested nothing"
+    finally:
+        between.close()
+    own.stop()
+
+
+def test_postgres_answer_lost_after_the_commit(make_daemon, postgres, table):
+    """The proxy swallows what the server says once the job is committed."""
+    between = proxy.Proxy(postgres.port, SEED)
+    uri = f"postgresql://postgres@127.0.0.1:{between.port}/postgres"
+    own = make_daemon(once("main", "postgres", uri=uri, connections=1)).start()
+    with own.connect() as client:
+        for number in range(30):
+            between.bytes_max = 201 + number * 20  # a later byte each time
+            between.cutting = True
+            job = client.call("SUBMIT", *PATIENT, "main", f"INSERT INTO {table} (v) VALUES ($1)",
+                              str(number))
+            time.sleep(0.02)
+            between.bytes_max = 20000
+            between.cutting = False
+            assert client.call("AWAIT", job, "TIMEOUT", "60000") in ("INSERT 0 1", "OK")
+    assert postgres.value(f"SELECT count(*) FROM {table}") == 30
+    between.close()
+    own.stop()
+
+
+def test_two_daemons_with_one_node_number_do_not_share_receipts(make_daemon, postgres, table):
+    own = [make_daemon(once("main", "postgres", uri=postgres.uri), settings="node = 7").start()
+           for _ in range(2)]
+    for number, one in enumerate(own):
+        with one.connect() as client:
+            job = client.call("SUBMIT", "main", f"INSERT INTO {table} (v) VALUES ($1)", str(number))
+            assert client.call("AWAIT", job, "TIMEOUT", "30000") == "INSERT 0 1"
+    stores = postgres.query("SELECT count(DISTINCT store) FROM awaitd.receipt")[0][0]
+    assert stores >= 2
+
+
+def test_postgres_refuses_what_commits_by_itself(make_daemon, postgres):
+    own = make_daemon(once("main", "postgres", uri=postgres.uri)).start()
+    with own.connect() as client:
+        refused = client.call("SUBMIT", "main", "CALL p()")
+        assert isinstance(refused, wire.Error)
+        assert "CALL is refused on an exactly-once target" in str(refused)
