@@ -30,7 +30,8 @@ struct sqlite_target {
 static int check(struct target *target, const struct argument *arguments, uint32_t count,
                  struct aw_error *reterr)
 {
-    (void)target;
+    if (target->settings.delivery == TARGET_EXACTLY_ONCE)
+        return sqlite_receipt_check(arguments, count, reterr);
     return sqlite_job_check(arguments, count, reterr);
 }
 
@@ -203,9 +204,18 @@ static void execute(struct target *target, const struct execution *execution,
                                   .error = &error,
                                   .out = &out };
     struct aw_sqlite_receiver receiver = sqlite_result_receiver(&rows);
-    result = aw_sqlite_query(state->pool, job.statements, job.count, &receiver, &error);
+    /* RUN has no job, and nobody runs it again */
+    if (target->settings.delivery == TARGET_EXACTLY_ONCE && execution->job_id != 0)
+        result = sqlite_receipt_query(state->pool, target->settings.store, execution->job_id, &job,
+                                      &receiver, &error);
+    else
+        result = aw_sqlite_query(state->pool, job.statements, job.count, &receiver, &error);
     buffer_free(&rows.rows);
     sqlite_job_free(&job);
+    if (result == SQLITE_RECEIPT_EXISTS) {
+        buffer_clear(&out);
+        value_simple(&out, "OK"); /* its rows were lost with the first answer */
+    }
     if (result < 0) {
         error.number = result;
         buffer_free(&out);

@@ -1,5 +1,6 @@
 /* target_sqlite.h - between the parts of the sqlite target: a job's arguments as statements
- * (target_sqlite_arguments.c), and their rows as a result (target_sqlite_result.c). */
+ * (target_sqlite_arguments.c), their rows as a result (target_sqlite_result.c), and the receipt of an
+ * exactly-once target (target_sqlite_receipt.c). */
 #ifndef TARGETS_TARGET_SQLITE_H
 #define TARGETS_TARGET_SQLITE_H
 
@@ -38,6 +39,17 @@ struct sqlite_result {
 
 /* A receiver that writes into *result; result->rows is to be freed. */
 struct aw_sqlite_receiver sqlite_result_receiver(struct sqlite_result *result);
+
+/* Whether the job can share a transaction with its receipt: 0, or -EINVAL with the reason; -ENOMEM. */
+int sqlite_receipt_check(const struct argument *arguments, uint32_t count, struct aw_error *reterr);
+
+/* As aw_sqlite_query, in one transaction with the job's receipt. SQLITE_RECEIPT_EXISTS: it was done
+ * before, and nothing ran now. All functions of the receiver are needed. */
+#define SQLITE_RECEIPT_EXISTS 1
+AW_MUST_CHECK AW_SUSPENDS int sqlite_receipt_query(struct aw_sqlite_pool *pool, const char *store,
+                                                   uint64_t job_id, const struct sqlite_job *job,
+                                                   const struct aw_sqlite_receiver *receiver,
+                                                   struct aw_error *reterr);
 
 /* "INSERT 0 3", "CREATE TABLE" ...: what PostgreSQL would say of the statement. */
 void sqlite_command_tag(const char *sql, size_t sql_size, int64_t changes, char *ret_tag,
