@@ -2,8 +2,12 @@
  * result.
  *
  * Of the configured `connections`, half (rounded up) are shared by all ordinary commands and the
- * rest, at least one, are lent to blocking ones (BLPOP ...). */
+ * rest, at least one, are lent to blocking ones (BLPOP ...).
+ *
+ * Exactly-once: see redis_receipt.h. At-most-once: a command that was sent and not answered is
+ * INTERRUPTED, also when it was its job that was stopped. */
 #include "protocol/value.h"
+#include "targets/redis_receipt.h"
 #include "targets/target.h"
 
 #include <await/redis.h>
@@ -29,17 +33,19 @@ static void words_free(struct words *words)
     free(words->sizes);
 }
 
-static int words_make(struct words *words, const struct argument *arguments, uint32_t count)
+/* Leaves `before` words at the start for the caller to fill. */
+static int words_make(struct words *words, const struct argument *arguments, uint32_t count,
+                      uint32_t before)
 {
-    words->data = malloc((count + 1) * sizeof *words->data);
-    words->sizes = malloc((count + 1) * sizeof *words->sizes);
+    words->data = malloc((before + count + 1) * sizeof *words->data);
+    words->sizes = malloc((before + count + 1) * sizeof *words->sizes);
     if (!words->data || !words->sizes) {
         words_free(words);
         return -ENOMEM;
     }
     for (uint32_t i = 0; i < count; i++) {
-        words->data[i] = arguments[i].data ? arguments[i].data : "";
-        words->sizes[i] = arguments[i].size;
+        words->data[before + i] = arguments[i].data ? arguments[i].data : "";
+        words->sizes[before + i] = arguments[i].size;
     }
     return 0;
 }
@@ -47,7 +53,6 @@ static int words_make(struct words *words, const struct argument *arguments, uin
 static int redis_check(struct target *target, const struct argument *arguments, uint32_t count,
                        struct aw_error *reterr)
 {
-    (void)target;
     if (count == 0)
         return aw_error_set(reterr, -EINVAL, "needs a Redis command, such as SET key value");
     for (uint32_t i = 0; i < count; i++)
@@ -55,10 +60,12 @@ static int redis_check(struct target *target, const struct argument *arguments, 
             return aw_error_set(reterr, -EINVAL,
                                 "argument %u is NULL, which Redis commands do not know", i + 1);
     struct words words;
-    int result = words_make(&words, arguments, count);
+    int result = words_make(&words, arguments, count, 0);
     if (result < 0) return aw_error_set(reterr, result, "no memory for the command");
     result = aw_redis_check(count, words.data, words.sizes, reterr);
     words_free(&words);
+    if (result == 0 && target->settings.delivery == TARGET_EXACTLY_ONCE)
+        result = redis_receipt_check(arguments, count, reterr);
     return result == -EOPNOTSUPP ? -EINVAL : result;
 }
 
@@ -223,29 +230,71 @@ static int redis_start(struct target *target, struct aw_error *reterr)
     return 0;
 }
 
-static void redis_execute(struct target *target, const struct execution *execution,
-                          struct outcome *ret_outcome)
+/* Sends the command, with its receipt when `receipted`. */
+static int send_command(struct target *target, const struct execution *execution, bool receipted,
+                        struct aw_redis_reply **ret_reply, struct aw_error *reterr)
 {
     struct redis_target *state = target->state;
+    uint32_t before = receipted ? REDIS_RECEIPT_WORDS : 0;
     struct words words;
-    if (words_make(&words, execution->arguments, execution->argument_count) < 0) {
-        outcome_set(ret_outcome, OUTCOME_RETRY, "NOMEMORY", "no memory to send the command");
-        return;
-    }
+    struct buffer key = {0};
+    if (words_make(&words, execution->arguments, execution->argument_count, before) < 0)
+        return aw_error_set(reterr, -ENOMEM, "no memory to send the command");
+    int result = 0;
+    if (receipted)
+        result = redis_receipt_fill(target, execution, words.data, words.sizes, &key);
+    if (result < 0)
+        (void)aw_error_set(reterr, result, "no memory to send the command");
     /* The same value may be shorter as RESP3 than on Redis' wire (nulls): the exact limit is
      * checked on what is stored. */
     size_t wire_max = execution->result_size_max <= SIZE_MAX / 2 ? execution->result_size_max * 2
                                                                  : SIZE_MAX;
+    if (result == 0)
+        result = aw_redis_command(state->pool, before + execution->argument_count, words.data,
+                                  words.sizes, wire_max, ret_reply, reterr);
+    buffer_free(&key);
+    words_free(&words);
+    return result;
+}
+
+/* It was sent, and what came of it is not known: no other run may repeat it. */
+static void doubt(const struct target *target, const struct aw_error *error,
+                  struct outcome *outcome)
+{
+    if (target->settings.delivery == TARGET_AT_MOST_ONCE && outcome->kind == OUTCOME_STOPPED &&
+        strcmp(error->code, "WITHDRAWN") != 0)
+        outcome->kind = OUTCOME_INTERRUPTED;
+}
+
+static bool was_done_before(const struct aw_redis_reply *reply)
+{
+    return reply->type == AW_REDIS_STATUS && strcmp(reply->text, REDIS_RECEIPT_EXISTS) == 0;
+}
+
+static void redis_execute(struct target *target, const struct execution *execution,
+                          struct outcome *ret_outcome)
+{
+    /* RUN has no job, and nobody runs it again */
+    bool receipted = target->settings.delivery == TARGET_EXACTLY_ONCE && execution->job_id != 0;
     struct aw_redis_reply *reply = NULL;
     struct aw_error error = {0};
-    int result = aw_redis_command(state->pool, execution->argument_count, words.data, words.sizes,
-                                  wire_max, &reply, &error);
-    words_free(&words);
+    /* may have been submitted before the target was exactly-once */
+    int result = receipted ? redis_receipt_check(execution->arguments, execution->argument_count,
+                                                 &error)
+                           : 0;
+    if (result == 0)
+        result = send_command(target, execution, receipted, &reply, &error);
     if (result < 0) {
         fail(result, &error, ret_outcome);
+        doubt(target, &error, ret_outcome);
         return;
     }
-    succeed(execution, reply, ret_outcome);
+    if (receipted && was_done_before(reply)) {
+        outcome_set(ret_outcome, OUTCOME_DONE, "", "%s", "");
+        value_simple(&ret_outcome->result, "OK"); /* its reply was lost the first time */
+    } else {
+        succeed(execution, reply, ret_outcome);
+    }
     aw_redis_reply_free(reply);
 }
 
