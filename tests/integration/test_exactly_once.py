@@ -135,3 +135,46 @@ def test_postgres_refuses_what_commits_by_itself(make_daemon, postgres):
         refused = client.call("SUBMIT", "main", "CALL p()")
         assert isinstance(refused, wire.Error)
         assert "CALL is refused on an exactly-once target" in str(refused)
+
+
+def kill_connections(client, chance):
+    try:
+        for one in client.client_list():
+            if one["name"].startswith("awaitd") and chance.random() < 0.5:
+                client.client_kill(one["addr"])
+    except redis.exceptions.RedisError:
+        pass
+
+
+@LONG
+def test_redis_counters_under_kills_and_cut_connections(make_daemon, redis_server, redis_client):
+    between = proxy.Proxy(redis_server.port, SEED)
+    own = make_daemon(once("cache", "redis", uri=f"redis://127.0.0.1:{between.port}/0")).start()
+    chaos = Chaos(own, lambda number: ("cache", "INCR", f"n{number % 7}"),
+                  lambda chance: kill_connections(redis_client, chance))
+    between.cutting = True
+    try:
+        chaos.run()
+        between.cutting = False
+        assert chaos.states() == {"done": len(chaos.jobs)}
+        counted = [int(redis_client.get(f"n{index}")) for index in range(7)]
+        assert counted == [sum(number % 7 == index for number in chaos.jobs) for index in range(7)]
+        assert between.cuts > 0, "nothing was cut: the test tested nothing"
+    finally:
+        between.close()
+    own.stop()
+
+
+@LONG
+def test_sqlite_rows_under_kills(make_daemon):
+    own = make_daemon(once("local", "sqlite", path="local.db")).start()
+    with own.connect() as client:
+        client.call("RUN", "local", "CREATE TABLE t(n INTEGER)")
+    chaos = Chaos(own, lambda number: ("local", "INSERT INTO t VALUES (?)", str(number)),
+                  lambda chance: None)
+    chaos.run()
+    assert chaos.states() == {"done": len(chaos.jobs)}
+    with own.connect() as client:
+        rows = client.call("RUN", "local", "SELECT n FROM t ORDER BY n")[1:]
+    assert [int(row[0]) for row in rows] == sorted(chaos.jobs)
+    own.stop()
