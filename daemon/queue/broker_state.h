@@ -48,6 +48,7 @@ struct broker_counters {
     uint64_t submitted;
     uint64_t done;
     uint64_t dead;
+    uint64_t uncertain;
     uint64_t retried;
     uint64_t cancelled;
     uint64_t executed;
@@ -142,10 +143,21 @@ struct execution_record {
 /* Cancels a job that memory does not hold, if it has not finished; who watches it is told. */
 AW_MUST_CHECK int cancel_stored(struct broker *broker, uint64_t id);
 
+/* --- mark.c: at-most-once, started jobs are known on disk ------------------------------ */
+/* Before it is executed. false: it must not be (the store did not take the mark). */
+AW_MUST_CHECK AW_SUSPENDS bool mark_started(struct execution_record *record);
+/* Before it goes back to being ready. A mark that cannot be taken away (a full disk at the end)
+ * stays: the job is uncertain after the next start. */
+AW_SUSPENDS void mark_take_away(struct execution_record *record);
+/* Whether this ready job, as read from the store, was being executed when a daemon ended. */
+bool mark_was_running(const struct job *job);
+
 /* --- settle.c: from outcome to the job's next state --------------------------------- */
 void settle(struct execution_record *record);
 /* Cancels a job that waits in memory (it has been taken out of its window). */
 int settle_cancelled(struct broker *broker, struct job *job);
+/* Parks a job that was being executed when a daemon ended; it is in the table, in no window. */
+int settle_uncertain(struct broker *broker, struct job *job);
 /* Forgets a job that memory no longer needs. */
 void forget_job(struct broker *broker, struct job *job);
 

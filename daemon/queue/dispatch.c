@@ -100,6 +100,8 @@ static void run_job(struct execution_record *record)
     record->in_scope = true;
     if (job->cancel_requested)
         outcome_set(&record->outcome, OUTCOME_STOPPED, "", "cancelled before it began");
+    else if (!mark_started(record))
+        outcome_set(&record->outcome, OUTCOME_UNAVAILABLE, "", "it could not be marked as started");
     else
         record->target->target.type->execute(&record->target->target, &execution,
                                              &record->outcome);

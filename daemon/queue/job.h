@@ -5,7 +5,7 @@
  *   blocked    waits for other jobs (AFTER)
  *   ready      may run
  *   running    runs now; known in memory only: on disk the job is still ready, so that a crash
- *              simply makes it run again (at-least-once)
+ *              simply makes it run again; that of an at-most-once target is marked (mark.c)
  *   done       finished well; its result is kept for KEEP ms
  *   dead       failed for good; kept with its reason
  *   cancelled  cancelled before it finished
@@ -57,6 +57,7 @@ struct job {
     uint8_t state;              /* JOB_SCHEDULED, JOB_READY or JOB_RUNNING */
     uint8_t format;             /* enum result_format */
     bool cancel_requested;
+    bool marked;                /* the store says that it has been started: see mark.c */
     bool ended_in_store;        /* cancelled there while it runs here: its outcome comes too late */
     bool in_table;
     uint32_t argument_count;

@@ -34,8 +34,23 @@ static struct decision failed(const struct job *job, uint32_t random)
     };
 }
 
-struct decision settle_decide(const struct job *job, enum outcome_kind outcome, bool timed_out,
-                              uint32_t random)
+static struct decision interrupted(const struct job *job, enum target_delivery delivery,
+                                   uint32_t random)
+{
+    const struct decision uncertain = {.state = JOB_UNCERTAIN, .attempt_spent = true};
+    if (delivery == TARGET_AT_MOST_ONCE)
+        return uncertain;
+    if (job->cancel_requested)
+        return delivery == TARGET_EXACTLY_ONCE ? uncertain
+                                               : (struct decision){.state = JOB_CANCELLED};
+    if (job->interruptions < INTERRUPTIONS_MAX)
+        return (struct decision){.state = JOB_READY};
+    struct decision decision = failed(job, random);
+    return decision.state == JOB_DEAD && delivery == TARGET_EXACTLY_ONCE ? uncertain : decision;
+}
+
+struct decision settle_decide(const struct job *job, enum outcome_kind outcome,
+                              enum target_delivery delivery, bool timed_out, uint32_t random)
 {
     switch (outcome) {
     case OUTCOME_DONE:
@@ -52,12 +67,11 @@ struct decision settle_decide(const struct job *job, enum outcome_kind outcome, 
         if (timed_out)
             return failed(job, random);
         return (struct decision){.state = JOB_READY};
-    case OUTCOME_UNAVAILABLE:
     case OUTCOME_INTERRUPTED:
+        return interrupted(job, delivery, random);
+    case OUTCOME_UNAVAILABLE:
         if (job->cancel_requested)
             return (struct decision){.state = JOB_CANCELLED};
-        if (outcome == OUTCOME_INTERRUPTED && job->interruptions >= INTERRUPTIONS_MAX)
-            return failed(job, random);
         return (struct decision){.state = JOB_READY};
     }
     return (struct decision){.state = JOB_READY};
@@ -76,6 +90,8 @@ static void count_final(struct broker *broker, enum job_state state)
         broker->counters.done++;
     else if (state == JOB_CANCELLED)
         broker->counters.cancelled++;
+    else if (state == JOB_UNCERTAIN)
+        broker->counters.uncertain++;
     else
         broker->counters.dead++;
 }
@@ -126,12 +142,13 @@ static void settled(struct store_change *change, int result)
     dispatch(target);
 }
 
-/* How long a finished job stays: done and cancelled ones as submitted, dead ones long enough to be
- * seen. */
+/* How long a finished job stays: done and cancelled ones as submitted, dead and uncertain ones long
+ * enough to be seen. */
 static uint64_t purge_time(const struct job *job, enum job_state state, uint64_t now_ms)
 {
     uint64_t keep_ms = job->keep_ms;
-    if (state == JOB_DEAD && job->lane->queue->settings->keep_dead_ms > keep_ms)
+    bool failed_so = state == JOB_DEAD || state == JOB_UNCERTAIN;
+    if (failed_so && job->lane->queue->settings->keep_dead_ms > keep_ms)
         keep_ms = job->lane->queue->settings->keep_dead_ms;
     return keep_ms ? now_ms + keep_ms : 0;
 }
@@ -144,6 +161,11 @@ static void log_failure(const struct execution_record *record, const struct deci
                  "job %" PRIu64 " on %s (queue %s) is dead after %u attempts: %s %s", job->id,
                  job->lane->target_name, job->lane->queue->name, job->attempts,
                  record->outcome.code, record->outcome.message);
+    else if (decision->state == JOB_UNCERTAIN)
+        log_line(LOG_LEVEL_WARNING,
+                 "job %" PRIu64 " on %s (queue %s) is uncertain, it may have taken effect: %s %s",
+                 job->id, job->lane->target_name, job->lane->queue->name, record->outcome.code,
+                 record->outcome.message);
     else
         log_line(LOG_LEVEL_DEBUG,
                  "job %" PRIu64 " on %s failed (attempt %u), again in %" PRIu64 " ms: %s %s",
@@ -156,7 +178,8 @@ static void store_decision(struct execution_record *record, const struct decisio
     struct job *job = record->job;
     uint64_t now_ms = aw_wall_ms();
     job->attempts += decision->attempt_spent ? 1 : 0;
-    bool failed_now = decision->state == JOB_SCHEDULED || decision->state == JOB_DEAD;
+    bool failed_now = decision->state == JOB_SCHEDULED || decision->state == JOB_DEAD ||
+                      decision->state == JOB_UNCERTAIN;
     if (failed_now)
         log_failure(record, decision);
     record->change = (struct store_change){
@@ -190,10 +213,17 @@ void settle(struct execution_record *record)
         job->interruptions++;
         broker->counters.interrupted++;
     }
-    struct decision decision = settle_decide(job, outcome->kind, record->timed_out,
+    struct decision decision = settle_decide(job, outcome->kind,
+                                             record->target->target.settings.delivery,
+                                             record->timed_out,
                                              (uint32_t)aw_random_below(UINT64_C(1) << 32));
     if (outcome->has_delay && decision.state == JOB_SCHEDULED)
         decision.delay_ms = outcome->delay_ms;
+    if (decision.state == JOB_READY) {
+        mark_take_away(record);
+        if (job->cancel_requested) /* it came meanwhile */
+            decision.state = JOB_CANCELLED;
+    }
     if (decision.state != JOB_READY) {
         store_decision(record, &decision);
         return;
@@ -206,7 +236,9 @@ void settle(struct execution_record *record)
     free(record);
 }
 
-int settle_cancelled(struct broker *broker, struct job *job)
+/* Ends a job that is not executed now. */
+static int end_unexecuted(struct broker *broker, struct job *job, enum job_state state,
+                          const char *code, const char *message)
 {
     struct execution_record *record = calloc(1, sizeof *record);
     if (!record)
@@ -215,7 +247,19 @@ int settle_cancelled(struct broker *broker, struct job *job)
     record->job = job;
     job->state = JOB_RUNNING; /* nobody may take it any more */
     job->record = record;
-    struct decision decision = {.state = JOB_CANCELLED};
+    outcome_set(&record->outcome, OUTCOME_STOPPED, code, "%s", message);
+    struct decision decision = {.state = state, .attempt_spent = state == JOB_UNCERTAIN};
     store_decision(record, &decision);
     return 0;
+}
+
+int settle_cancelled(struct broker *broker, struct job *job)
+{
+    return end_unexecuted(broker, job, JOB_CANCELLED, "", "");
+}
+
+int settle_uncertain(struct broker *broker, struct job *job)
+{
+    return end_unexecuted(broker, job, JOB_UNCERTAIN, "CRASHED",
+                          "awaitd ended while it ran: whether it took effect is unknown");
 }

@@ -10,7 +10,11 @@
  *                  ready, if the daemon is stopping              no
  *   UNAVAILABLE    ready (the target holds it)                   no
  *   INTERRUPTED    ready: it may have run, and runs again        no, until INTERRUPTIONS_MAX lost
- *                  (at-least-once)                               connections; then like RETRY
+ *                  (at-least-once, exactly-once)                 connections; then like RETRY
+ *                  uncertain (at-most-once)                      yes
+ *
+ * Exactly-once: a job whose last outcome was INTERRUPTED ends uncertain where another would end dead
+ * or cancelled: it may have been done, and no further run will find the receipt.
  */
 #ifndef QUEUE_SETTLE_H
 #define QUEUE_SETTLE_H
@@ -28,8 +32,8 @@ struct decision {
 };
 
 /* `random` in [0, 2^32) jitters the backoff. */
-struct decision settle_decide(const struct job *job, enum outcome_kind outcome, bool timed_out,
-                              uint32_t random);
+struct decision settle_decide(const struct job *job, enum outcome_kind outcome,
+                              enum target_delivery delivery, bool timed_out, uint32_t random);
 
 /* Exponential: minimum * 2^(attempts - 1), at most the maximum, jittered by a quarter either way
  * and kept inside [minimum, maximum]. `attempts` counts from 1. */

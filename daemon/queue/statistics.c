@@ -46,10 +46,11 @@ static void write_queues(const struct broker *broker, struct buffer *out)
             continue;
         buffer_printf(out,
                       "queue_%s_%s:scheduled=%" PRId64 ",ready=%" PRId64 ",done=%" PRId64
-                      ",dead=%" PRId64 ",cancelled=%" PRId64 ",window=%u\r\n",
+                      ",dead=%" PRId64 ",cancelled=%" PRId64 ",uncertain=%" PRId64
+                      ",window=%u\r\n",
                       lane->queue->name, lane->target_name, lane->counts[JOB_SCHEDULED],
                       lane->counts[JOB_READY], lane->counts[JOB_DONE], lane->counts[JOB_DEAD],
-                      lane->counts[JOB_CANCELLED], lane->count);
+                      lane->counts[JOB_CANCELLED], lane->counts[JOB_UNCERTAIN], lane->count);
     }
     buffer_append_text(out, "\r\n");
 }

@@ -24,6 +24,7 @@ enum store_change_kind {
     CHANGE_FINISH, /* ready -> done, dead or uncertain: `state`, result and error; or ready ->
                       cancelled */
     CHANGE_RETRY,  /* ready -> scheduled again, with its attempts and its error */
+    CHANGE_MARK,   /* ready -> ready, marked as started (`now_ms`), or not any more (0) */
     CHANGE_CANCEL, /* scheduled or ready -> cancelled; for a job that is only on disk */
     CHANGE_WAKE,   /* scheduled jobs whose time has come -> ready, at most `limit` */
     CHANGE_PURGE,  /* finished jobs whose time is over are deleted, at most `limit` */
@@ -32,10 +33,10 @@ enum store_change_kind {
 struct store_change {
     struct store_change *next;
     enum store_change_kind kind;
-    struct job *job;              /* INSERT, FINISH, RETRY */
+    struct job *job;              /* INSERT, FINISH, RETRY, MARK */
     uint64_t id;                  /* CANCEL */
     enum job_state state;         /* FINISH */
-    uint64_t now_ms;              /* of the wall clock: FINISH, CANCEL, WAKE, PURGE */
+    uint64_t now_ms;              /* of the wall clock: FINISH, MARK, CANCEL, WAKE, PURGE */
     uint64_t purge_ms;            /* FINISH, CANCEL: delete it then; FINISH: 0 deletes it at once */
     uint32_t limit;               /* WAKE, PURGE */
     uint64_t bytes_max;           /* WAKE: of the payloads that come into memory, at least one */
@@ -105,6 +106,7 @@ struct stored_job {
     uint32_t interruptions;
     uint64_t due_ms;      /* of a scheduled job, else 0 */
     uint64_t purge_ms;    /* of a finished job, else 0 */
+    bool marked;          /* ready, and started before: see mark.c */
     uint64_t started_ms;  /* 0: never */
     uint64_t finished_ms; /* 0: not yet */
     uint64_t timeout_ms;

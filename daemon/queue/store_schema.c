@@ -1,6 +1,7 @@
 /* store_schema.c - the tables of queue.db and every statement the store uses.
  *
- * `at_ms` means by state: scheduled, when it is due; finished, when it may be deleted. The partial
+ * `at_ms` means by state: scheduled, when it is due; ready, when it was marked as started (at-most-once
+ * targets only); finished, when it may be deleted. The partial
  * indexes hold only the rows that are looked for, so a job costs one index entry at a time; each
  * entry ends with the id. Counts per lane are kept in the same transactions, so nothing is ever
  * counted by scanning. */
@@ -76,6 +77,7 @@ const char *const store_statement_texts[STATEMENTS] = {
     [STATEMENT_RETRY] = "UPDATE job SET state = 0, at_ms = ?3, attempts = ?4, interruptions = ?5, "
                         "started_ms = ?6, error_code = ?7, error_message = ?8 "
                         "WHERE id = ?1 AND state = 2 AND attempts = ?2",
+    [STATEMENT_MARK] = "UPDATE job SET at_ms = ?3 WHERE id = ?1 AND state = 2 AND attempts = ?2",
     [STATEMENT_CANCEL] = "UPDATE job SET state = 6, at_ms = ?2 + keep_ms, finished_ms = ?2 "
                          "WHERE id = ?1 AND state = ?3 RETURNING lane",
     /* the first that are due, as many as fit into ?3 bytes and at least one: they come into

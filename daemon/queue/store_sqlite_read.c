@@ -45,6 +45,7 @@ void store_row(struct store *store, sqlite3_stmt *statement, struct stored_job *
         .interruptions = (uint32_t)number(statement, COLUMN_INTERRUPTIONS),
         .due_ms = state == JOB_SCHEDULED ? at_ms : 0,
         .purge_ms = job_state_is_final(state) ? at_ms : 0,
+        .marked = state == JOB_READY && at_ms != 0,
         .started_ms = number(statement, COLUMN_STARTED),
         .finished_ms = number(statement, COLUMN_FINISHED),
         .timeout_ms = number(statement, COLUMN_TIMEOUT),
@@ -80,6 +81,7 @@ struct job *store_row_job(struct store *store, sqlite3_stmt *statement, int *ret
     job->retries = row.retries;
     job->interruptions = row.interruptions;
     job->started_ms = row.started_ms;
+    job->marked = row.marked;
     job->timeout_ms = row.timeout_ms;
     job->backoff_min_ms = row.backoff_min_ms;
     job->backoff_max_ms = row.backoff_max_ms;

@@ -174,6 +174,17 @@ static int retry_job(struct store *store, struct store_change *change, struct aw
     return result;
 }
 
+static int mark_job(struct store *store, struct store_change *change, struct aw_error *reterr)
+{
+    sqlite3_stmt *statement = store->statements[STATEMENT_MARK];
+    bind_number(statement, 1, change->job->id);
+    bind_number(statement, 2, change->job->attempts);
+    bind_time(statement, 3, change->now_ms);
+    int result = store_run(store, STATEMENT_MARK, "marking a job as started", reterr);
+    change->applied = result == 0 && sqlite3_changes(aw_sqlite_handle(store->database)) == 1;
+    return result;
+}
+
 /* The lane a RETURNING row names; NULL cannot be: lanes are never deleted. */
 static struct lane *row_lane(struct store *store, sqlite3_stmt *statement, int column)
 {
@@ -266,6 +277,8 @@ int store_apply(struct store *store, struct store_change *change, struct aw_erro
         return finish_job(store, change, reterr);
     case CHANGE_RETRY:
         return retry_job(store, change, reterr);
+    case CHANGE_MARK:
+        return mark_job(store, change, reterr);
     case CHANGE_CANCEL:
         result = cancel_from(store, change, JOB_READY, reterr);
         if (result == 0 && !change->applied)

@@ -158,6 +158,13 @@ static bool take_read_jobs(struct broker *broker, struct lane *lane, struct job 
             /* running or being settled: on disk it is ready until its outcome is stored */
             lane->cursor = key;
             job_free(job);
+        } else if (room && mark_was_running(job)) {
+            job_table_add(&broker->jobs, job);
+            room = settle_uncertain(broker, job) == 0;
+            if (room)
+                lane->cursor = key;
+            else
+                forget_job(broker, job);
         } else if (room && lane_push(lane, job)) {
             lane->cursor = key;
             job_table_add(&broker->jobs, job);

@@ -100,6 +100,9 @@ static void answer(const struct waiting *waiting, const struct watch *watch, int
                          "OK"); /* KEEP 0 or the time is over: finished well is all we know */
     } else if (watch->state == JOB_CANCELLED) {
         value_error(reply, "CANCELLED", "job %llu was cancelled", id);
+    } else if (watch->state == JOB_UNCERTAIN) {
+        value_error(reply, "UNCERTAIN", "job %llu may have taken effect: %s %s", id, watch->code,
+                    watch->message);
     } else if (watch->code[0]) {
         value_error(reply, "FAILED", "%s %s", watch->code, watch->message);
     } else {

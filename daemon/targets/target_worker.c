@@ -214,7 +214,11 @@ static void execute(struct target *target, const struct execution *execution,
         outcome_set(ret_outcome, OUTCOME_INTERRUPTED, "LEASE",
                     "the worker's lease of %llu ms ran out", (unsigned long long)lease_ms);
     else if (result < 0)
-        outcome_set(ret_outcome, OUTCOME_STOPPED, "", "taken from its worker");
+        /* the worker may have done it */
+        outcome_set(ret_outcome,
+                    target->settings.delivery == TARGET_AT_MOST_ONCE ? OUTCOME_INTERRUPTED
+                                                                     : OUTCOME_STOPPED,
+                    "", "taken from its worker");
 }
 
 /* --- what workers say ------------------------------------------------------------------ */

@@ -178,3 +178,97 @@ def test_sqlite_rows_under_kills(make_daemon):
         rows = client.call("RUN", "local", "SELECT n FROM t ORDER BY n")[1:]
     assert [int(row[0]) for row in rows] == sorted(chaos.jobs)
     own.stop()
+
+
+def at_most(name, kind, **keys):
+    return daemon_module.target(name, kind, delivery="at-most-once", **keys)
+
+
+def state_of(client, job):
+    return wire.text(wire.as_map(client.call("JOB", job))["state"])
+
+
+def wait_for_state(client, job, state):
+    process.wait_until(lambda: state_of(client, job) == state, 30, f"the job to be {state}")
+
+
+def test_at_most_once_a_crash_leaves_what_ran_uncertain_and_the_rest_runs(make_daemon):
+    own = make_daemon(at_most("local", "sqlite", path="local.db", connections=1)).start()
+    with own.connect() as client:
+        client.call("RUN", "local", "CREATE TABLE t(n INTEGER)")
+        running = client.call("SUBMIT", "local", "SELECT sleep(100000)")
+        wait_for_state(client, running, "running")
+        waiting = client.call("SUBMIT", "local", "INSERT INTO t VALUES (1)")
+        time.sleep(0.1)
+    for _ in range(2):
+        own.kill()
+        own.start()
+        with own.connect() as client:
+            answer = client.call("AWAIT", running, "TIMEOUT", "30000")
+            assert isinstance(answer, wire.Error) and answer.word == "UNCERTAIN", answer
+            assert "CRASHED" in str(answer)
+            assert client.call("AWAIT", waiting, "TIMEOUT", "30000") == "INSERT 0 1"
+            assert state_of(client, running) == "uncertain"
+            assert client.call("RUN", "local", "SELECT count(*) FROM t")[1] == [b"1"]
+    own.stop()
+
+
+def test_at_most_once_a_stop_returns_what_ran(make_daemon):
+    """The engine was told to stop and did: known not to have happened, so it runs after the start."""
+    own = make_daemon(at_most("local", "sqlite", path="local.db"),
+                      settings="stop_timeout = 100ms").start()
+    with own.connect() as client:
+        job = client.call("SUBMIT", "local", "SELECT sleep(3000)")
+        wait_for_state(client, job, "running")
+    own.stop()
+    own.start()
+    with own.connect() as client:
+        assert not isinstance(client.call("AWAIT", job, "TIMEOUT", "30000"), wire.Error)
+        assert state_of(client, job) == "done"
+    own.stop()
+
+
+def test_at_most_once_a_lost_answer_is_uncertain(make_daemon, redis_server, redis_client):
+    between = proxy.Proxy(redis_server.port, SEED)
+    own = make_daemon(at_most("cache", "redis",
+                              uri=f"redis://127.0.0.1:{between.port}/0")).start()
+    with own.connect() as client:
+        assert client.call("AWAIT", client.call("SUBMIT", "cache", "INCR", "n")) == 1
+        between.swallow = b":2\r\n"
+        job = client.call("SUBMIT", *PATIENT, "cache", "INCR", "n")
+        answer = client.call("AWAIT", job, "TIMEOUT", "30000")
+        assert isinstance(answer, wire.Error) and answer.word == "UNCERTAIN", answer
+        assert redis_client.get("n") == b"2"
+        between.swallow = None
+        assert client.call("AWAIT", client.call("SUBMIT", "cache", "INCR", "n")) == 3
+    between.close()
+    own.stop()
+
+
+def test_at_most_once_a_lost_lease_is_uncertain(make_daemon):
+    own = make_daemon(at_most("mail", "worker")).start()
+    with own.connect() as client:
+        job = client.call("SUBMIT", "mail", "letter")
+        assert len(client.call("RESERVE", "mail", "LEASE", "100", "TIMEOUT", "30000")) == 1
+        answer = client.call("AWAIT", job, "TIMEOUT", "30000")
+        assert isinstance(answer, wire.Error) and answer.word == "UNCERTAIN", answer
+        job = client.call("SUBMIT", "mail", "letter")
+        [[taken, token, *_]] = client.call("RESERVE", "mail", "TIMEOUT", "30000")
+        assert taken == job
+        client.call("ACK", job, token)
+        assert client.call("AWAIT", job) == "OK"
+    own.stop()
+
+
+def test_at_most_once_a_target_that_is_down_holds_its_jobs(make_daemon):
+    port = process.free_port()
+    own = make_daemon(at_most("cache", "redis", uri=f"redis://127.0.0.1:{port}/0")).start()
+    with own.connect() as client:
+        job = client.call("SUBMIT", "cache", "INCR", "n")
+        time.sleep(0.5)
+        assert state_of(client, job) in ("ready", "running")
+    own.kill()
+    own.start()
+    with own.connect() as client:
+        time.sleep(0.5)
+        assert state_of(client, job) in ("ready", "running")

@@ -8,10 +8,12 @@
 static const struct job fresh = {
     .retries = 3, .attempts = 0, .backoff_min_ms = 100, .backoff_max_ms = 1000};
 
+static enum target_delivery delivery = TARGET_AT_LEAST_ONCE;
+
 static void expect(struct job job, enum outcome_kind outcome, bool timed_out, enum job_state state,
                    bool attempt_spent)
 {
-    struct decision decision = settle_decide(&job, outcome, timed_out, 1u << 31);
+    struct decision decision = settle_decide(&job, outcome, delivery, timed_out, 1u << 31);
     cr_expect_eq(decision.state, state, "outcome %d gives %s, not %s", (int)outcome,
                  job_state_name(decision.state), job_state_name(state));
     cr_expect_eq(decision.attempt_spent, attempt_spent);
@@ -73,6 +75,35 @@ Test(settle, a_cancelled_job_ends_cancelled_unless_it_had_ended_by_itself)
     expect(job, OUTCOME_STOPPED, true, JOB_CANCELLED, false);
     expect(job, OUTCOME_UNAVAILABLE, false, JOB_CANCELLED, false);
     expect(job, OUTCOME_INTERRUPTED, false, JOB_CANCELLED, false);
+}
+
+Test(settle, at_most_once_an_unknown_outcome_is_uncertain)
+{
+    struct job job = fresh;
+    delivery = TARGET_AT_MOST_ONCE;
+    expect(job, OUTCOME_INTERRUPTED, false, JOB_UNCERTAIN, true);
+    expect(job, OUTCOME_INTERRUPTED, true, JOB_UNCERTAIN, true);
+    expect(job, OUTCOME_RETRY, false, JOB_SCHEDULED, true);
+    expect(job, OUTCOME_UNAVAILABLE, false, JOB_READY, false);
+    expect(job, OUTCOME_STOPPED, false, JOB_READY, false);
+    job.cancel_requested = true;
+    expect(job, OUTCOME_INTERRUPTED, false, JOB_UNCERTAIN, true);
+    expect(job, OUTCOME_UNAVAILABLE, false, JOB_CANCELLED, false);
+}
+
+Test(settle, exactly_once_nobody_says_dead_or_cancelled_of_what_may_be_done)
+{
+    struct job job = fresh;
+    delivery = TARGET_EXACTLY_ONCE;
+    expect(job, OUTCOME_INTERRUPTED, false, JOB_READY, false);
+    job.interruptions = INTERRUPTIONS_MAX;
+    expect(job, OUTCOME_INTERRUPTED, false, JOB_SCHEDULED, true);
+    job.attempts = 3;
+    expect(job, OUTCOME_INTERRUPTED, false, JOB_UNCERTAIN, true);
+    expect(job, OUTCOME_RETRY, false, JOB_DEAD, true);
+    job.cancel_requested = true;
+    expect(job, OUTCOME_INTERRUPTED, false, JOB_UNCERTAIN, true);
+    expect(job, OUTCOME_STOPPED, false, JOB_CANCELLED, false);
 }
 
 Test(settle, backoff_doubles_inside_its_bounds)
