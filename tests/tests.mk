@@ -49,6 +49,12 @@ test-crash: all
 	@BUILD=$(BUILD) PYTHON=$(PYTHON) CRASH_ROUNDS=$${CRASH_ROUNDS:-20} \
 	  tests/support/run_integration.sh $(RESULT) tests/crash
 
+# Exactly-once under kills, terminated sessions and cut connections (the ordinary suite runs 4 rounds).
+.PHONY: test-chaos
+test-chaos: all
+	@BUILD=$(BUILD) PYTHON=$(PYTHON) CHAOS_ROUNDS=$${CHAOS_ROUNDS:-200} \
+	  tests/support/run_integration.sh $(RESULT) tests/integration/test_exactly_once.py
+
 asan-units:
 	+@$(ASAN_MAKE) RESULT=$(RESULT) test-unit
 

@@ -67,7 +67,8 @@ int sqlite_receipt_check(const struct argument *arguments, uint32_t count, struc
         if (length == 6 && sqlite3_strnicmp(word, "VACUUM", 6) == 0)
             result = aw_error_set(reterr, -EINVAL,
                                   "VACUUM is refused on an exactly-once target: it cannot run in a "
-                                  "transaction with its receipt; use a target with another delivery");
+                                  "transaction with its receipt; use a target with another "
+                                  "delivery");
     }
     if (result == 0 && job.count > SQLITE_STATEMENTS_MAX - OWN_STATEMENTS)
         result = aw_error_set(reterr, -EINVAL, "%u statements; on an exactly-once target at most %u "

@@ -214,7 +214,7 @@ def test_at_most_once_a_crash_leaves_what_ran_uncertain_and_the_rest_runs(make_d
 
 
 def test_at_most_once_a_stop_returns_what_ran(make_daemon):
-    """The engine was told to stop and did: known not to have happened, so it runs after the start."""
+    """The engine was told to stop and did: it is known not to have happened."""
     own = make_daemon(at_most("local", "sqlite", path="local.db"),
                       settings="stop_timeout = 100ms").start()
     with own.connect() as client:

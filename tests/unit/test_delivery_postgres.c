@@ -49,9 +49,11 @@ static void body_twice(void)
     delivery_expect_result(1, "+OK\r\n");
     delivery_expect("SELECT count(*) FROM t", COUNT("1"));
 
-    delivery_execute(2, "TX", "2", "INSERT INTO t VALUES ($1)", "1", "8", "SELECT 1 AS a", "0", NULL);
+    delivery_execute(2, "TX", "2", "INSERT INTO t VALUES ($1)", "1", "8", "SELECT 1 AS a", "0",
+                     NULL);
     delivery_expect_result(2, "*2\r\n+INSERT 0 1\r\n*2\r\n*1\r\n$1\r\na\r\n*1\r\n$1\r\n1\r\n");
-    delivery_execute(2, "TX", "2", "INSERT INTO t VALUES ($1)", "1", "8", "SELECT 1 AS a", "0", NULL);
+    delivery_execute(2, "TX", "2", "INSERT INTO t VALUES ($1)", "1", "8", "SELECT 1 AS a", "0",
+                     NULL);
     delivery_expect_result(2, "+OK\r\n");
 
     /* the same id of another daemon's store is another job */
@@ -111,7 +113,8 @@ static void body_refusals(void)
               error.message);
     cr_expect_eq(delivery_check(&error, "/* */ do $$ BEGIN COMMIT; END $$", NULL), -EINVAL);
     cr_expect_eq(delivery_check(&error, "VACUUM", NULL), -EINVAL);
-    cr_expect_eq(delivery_check(&error, "TX", "2", "SELECT 1", "0", "CALL p()", "0", NULL), -EINVAL);
+    cr_expect_eq(delivery_check(&error, "TX", "2", "SELECT 1", "0", "CALL p()", "0", NULL),
+                 -EINVAL);
     cr_expect_eq(delivery_check(&error, "COMMIT", NULL), -EINVAL);
     cr_expect_eq(delivery_check(&error, "SELECT 1", NULL), 0);
     delivery_execute(1, "CALL p()", NULL); /* submitted before the target was exactly-once */
@@ -181,7 +184,8 @@ static void body_killed(void)
 {
     delivery_execute(0, "CREATE TABLE t (v int)", NULL);
     delivery_execute(0, "CREATE FUNCTION die() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
-                        "PERFORM pg_terminate_backend(pg_backend_pid()); RETURN NULL; END $$", NULL);
+                        "PERFORM pg_terminate_backend(pg_backend_pid()); RETURN NULL; END $$",
+                     NULL);
     delivery_execute(0, "CREATE CONSTRAINT TRIGGER die AFTER INSERT ON t DEFERRABLE INITIALLY "
                         "DEFERRED FOR EACH ROW EXECUTE FUNCTION die()", NULL);
     delivery_execute(1, "INSERT INTO t VALUES (1)", NULL); /* dies inside its commit */
@@ -224,8 +228,8 @@ static void body_poor(void)
     cr_expect_not(delivery_target.up);
     cr_expect(strstr(delivery_target.down_reason, "awaitd.receipt"));
 
-    administer("CREATE SCHEMA IF NOT EXISTS awaitd; CREATE TABLE IF NOT EXISTS awaitd.receipt (store "
-               "uuid, job_id bigint, at timestamptz NOT NULL DEFAULT now(), PRIMARY KEY (store, "
+    administer("CREATE SCHEMA IF NOT EXISTS awaitd; CREATE TABLE IF NOT EXISTS awaitd.receipt "
+               "(store uuid, job_id bigint, at timestamptz NOT NULL DEFAULT now(), PRIMARY KEY (store, "
                "job_id)); GRANT USAGE ON SCHEMA awaitd TO poor; GRANT INSERT ON awaitd.receipt TO "
                "poor");
     for (int i = 0; i < 200 && !delivery_target.up; i++) {

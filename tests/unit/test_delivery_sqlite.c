@@ -45,9 +45,11 @@ static void body_twice(void)
     delivery_execute(1, "INSERT INTO t VALUES (?) RETURNING v", "7", NULL);
     delivery_expect_result(1, "+OK\r\n");
     delivery_expect("SELECT count(*) FROM t", COUNT("1"));
-    delivery_execute(2, "TX", "2", "INSERT INTO t VALUES (?)", "1", "8", "SELECT 1 AS a", "0", NULL);
+    delivery_execute(2, "TX", "2", "INSERT INTO t VALUES (?)", "1", "8", "SELECT 1 AS a", "0",
+                     NULL);
     delivery_expect_result(2, "*2\r\n+INSERT 0 1\r\n*2\r\n*1\r\n$1\r\na\r\n*1\r\n$1\r\n1\r\n");
-    delivery_execute(2, "TX", "2", "INSERT INTO t VALUES (?)", "1", "8", "SELECT 1 AS a", "0", NULL);
+    delivery_execute(2, "TX", "2", "INSERT INTO t VALUES (?)", "1", "8", "SELECT 1 AS a", "0",
+                     NULL);
     delivery_expect_result(2, "+OK\r\n");
     delivery_execute(3, "SELECT count(*) FROM t", NULL); /* a reader leaves its receipt too */
     delivery_expect_result(3, COUNT("2"));
@@ -76,7 +78,8 @@ static void body_failures(void)
     delivery_expect_failure(OUTCOME_DEAD, "SQLITE_CONSTRAINT_PRIMARYKEY");
     delivery_execute(5, "INSERT OR FAIL INTO t VALUES (3, 1), (1, 1)", NULL);
     delivery_expect_failure(OUTCOME_DEAD, "SQLITE_CONSTRAINT_PRIMARYKEY");
-    delivery_execute(6, "INSERT INTO awaitd_receipt (store, job) VALUES (?, 1)", DELIVERY_STORE, NULL);
+    delivery_execute(6, "INSERT INTO awaitd_receipt (store, job) VALUES (?, 1)", DELIVERY_STORE,
+                     NULL);
     delivery_expect_failure(OUTCOME_DEAD, "SQLITE_CONSTRAINT_PRIMARYKEY");
     delivery_expect("SELECT count(*) FROM t", COUNT("1"));
     delivery_expect("SELECT count(*) FROM awaitd_receipt", COUNT("1"));

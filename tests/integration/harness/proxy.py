@@ -1,4 +1,4 @@
-"""proxy.py - a TCP proxy that cuts connections after a random number of bytes, in both directions."""
+"""proxy.py - a TCP proxy that cuts connections after some bytes, in both directions."""
 
 import random
 import socket
