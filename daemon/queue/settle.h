@@ -13,8 +13,8 @@
  *                  (at-least-once, exactly-once)                 connections; then like RETRY
  *                  uncertain (at-most-once)                      yes
  *
- * Exactly-once: a job whose last outcome was INTERRUPTED ends uncertain where another would end dead
- * or cancelled: it may have been done, and no further run will find the receipt.
+ * Exactly-once: a job whose last outcome was INTERRUPTED ends uncertain where another would end
+ * dead or cancelled: it may have been done, and no further run will find the receipt.
  */
 #ifndef QUEUE_SETTLE_H
 #define QUEUE_SETTLE_H

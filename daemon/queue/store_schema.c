@@ -1,7 +1,7 @@
 /* store_schema.c - the tables of queue.db and every statement the store uses.
  *
- * `at_ms` means by state: scheduled, when it is due; ready, when it was marked as started (at-most-once
- * targets only); finished, when it may be deleted. The partial
+ * `at_ms` means by state: scheduled, when it is due; ready, when it was marked as started
+ * (at-most-once targets only); finished, when it may be deleted. The partial
  * indexes hold only the rows that are looked for, so a job costs one index entry at a time; each
  * entry ends with the id. Counts per lane are kept in the same transactions, so nothing is ever
  * counted by scanning. */

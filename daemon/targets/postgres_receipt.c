@@ -128,8 +128,8 @@ static void explain(const struct postgres_receipts *receipts, struct aw_error *e
                       "exactly-once needs a table that awaitd's role cannot make (%s); run once: "
                       "CREATE SCHEMA IF NOT EXISTS awaitd; CREATE TABLE IF NOT EXISTS "
                       "awaitd.receipt (store uuid, job_id bigint, at timestamptz NOT NULL DEFAULT "
-                      "now(), PRIMARY KEY (store, job_id)); GRANT USAGE ON SCHEMA awaitd TO <role>; "
-                      "GRANT INSERT ON awaitd.receipt TO <role>;",
+                      "now(), PRIMARY KEY (store, job_id)); GRANT USAGE ON SCHEMA awaitd TO "
+                      "<role>; GRANT INSERT ON awaitd.receipt TO <role>;",
                       why);
     target_set_down(receipts->target, error->message);
 }

@@ -73,8 +73,8 @@ int redis_receipt_check(const struct argument *arguments, uint32_t count, struct
         return aw_error_set(reterr, -EINVAL, "%.*s is refused on an exactly-once target: %s",
                             (int)arguments[0].size, arguments[0].data, reason);
     if (count > SCRIPT_ARGUMENTS_MAX)
-        return aw_error_set(reterr, -EINVAL, "%u arguments; on an exactly-once target a command has "
-                            "at most %u", count, SCRIPT_ARGUMENTS_MAX);
+        return aw_error_set(reterr, -EINVAL, "%u arguments; on an exactly-once target a command "
+                            "has at most %u", count, SCRIPT_ARGUMENTS_MAX);
     return 0;
 }
 

@@ -1,6 +1,6 @@
 /* target_sqlite.h - between the parts of the sqlite target: a job's arguments as statements
- * (target_sqlite_arguments.c), their rows as a result (target_sqlite_result.c), and the receipt of an
- * exactly-once target (target_sqlite_receipt.c). */
+ * (target_sqlite_arguments.c), their rows as a result (target_sqlite_result.c), and the receipt of
+ * an exactly-once target (target_sqlite_receipt.c). */
 #ifndef TARGETS_TARGET_SQLITE_H
 #define TARGETS_TARGET_SQLITE_H
 
@@ -40,7 +40,7 @@ struct sqlite_result {
 /* A receiver that writes into *result; result->rows is to be freed. */
 struct aw_sqlite_receiver sqlite_result_receiver(struct sqlite_result *result);
 
-/* Whether the job can share a transaction with its receipt: 0, or -EINVAL with the reason; -ENOMEM. */
+/* Whether the job can share a transaction with its receipt: 0, -EINVAL with the reason, -ENOMEM. */
 int sqlite_receipt_check(const struct argument *arguments, uint32_t count, struct aw_error *reterr);
 
 /* As aw_sqlite_query, in one transaction with the job's receipt. SQLITE_RECEIPT_EXISTS: it was done

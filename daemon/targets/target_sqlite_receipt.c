@@ -1,8 +1,8 @@
 /* target_sqlite_receipt.c - exactly-once on SQLite: a receipt in the job's own transaction.
  *
  * Two statements go before the job's: one makes the table awaitd_receipt where it is missing, one
- * inserts (store, job). A job whose outcome was lost runs again; if it had been committed the second
- * one fails, and the job's own statements never run. */
+ * inserts (store, job). A job whose outcome was lost runs again; if it had been committed the
+ * second one fails, and the job's own statements never run. */
 #include "targets/target_sqlite.h"
 
 #include <errno.h>
@@ -67,12 +67,12 @@ int sqlite_receipt_check(const struct argument *arguments, uint32_t count, struc
         if (length == 6 && sqlite3_strnicmp(word, "VACUUM", 6) == 0)
             result = aw_error_set(reterr, -EINVAL,
                                   "VACUUM is refused on an exactly-once target: it cannot run in a "
-                                  "transaction with its receipt; use a target with another "
+                                  "transaction with its receipt; use a target with other "
                                   "delivery");
     }
     if (result == 0 && job.count > SQLITE_STATEMENTS_MAX - OWN_STATEMENTS)
-        result = aw_error_set(reterr, -EINVAL, "%u statements; on an exactly-once target at most %u "
-                              "run in one transaction", job.count,
+        result = aw_error_set(reterr, -EINVAL, "%u statements; on an exactly-once target at most "
+                              "%u run in one transaction", job.count,
                               SQLITE_STATEMENTS_MAX - OWN_STATEMENTS);
     sqlite_job_free(&job);
     return result;

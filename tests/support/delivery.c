@@ -37,8 +37,9 @@ static int play(void *argument)
     stage->body();
     buffer_free(&delivery_outcome.result);
     aw_group_cancel(&group);
+    int result = aw_group_wait(&group);
     stage->type->stop(&delivery_target);
-    return aw_group_wait(&group);
+    return result;
 }
 
 void delivery_run(const struct target_type *type, struct target_settings settings,

@@ -229,9 +229,9 @@ static void body_poor(void)
     cr_expect(strstr(delivery_target.down_reason, "awaitd.receipt"));
 
     administer("CREATE SCHEMA IF NOT EXISTS awaitd; CREATE TABLE IF NOT EXISTS awaitd.receipt "
-               "(store uuid, job_id bigint, at timestamptz NOT NULL DEFAULT now(), PRIMARY KEY (store, "
-               "job_id)); GRANT USAGE ON SCHEMA awaitd TO poor; GRANT INSERT ON awaitd.receipt TO "
-               "poor");
+               "(store uuid, job_id bigint, at timestamptz NOT NULL DEFAULT now(), PRIMARY KEY "
+               "(store, job_id)); GRANT USAGE ON SCHEMA awaitd TO poor; GRANT INSERT ON "
+               "awaitd.receipt TO poor");
     for (int i = 0; i < 200 && !delivery_target.up; i++) {
         aw_sleep(50);
     }
