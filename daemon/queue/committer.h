@@ -44,6 +44,7 @@ struct committer {
     uint64_t finished;      /* of these: committed or refused */
     uint64_t pending_bytes; /* of the jobs and results of the others */
     uint64_t largest_batch;
+    uint32_t last_batch;    /* changes in it */
     uint64_t commit_ns;     /* time spent in transactions since the start */
     uint64_t give_up_ns;    /* when a full disk costs outcomes */
     bool disk_full;         /* as far as the last batch found out */
