@@ -254,8 +254,9 @@ static void wait_for_work(struct committer *committer)
 static void commit_next(struct committer *committer)
 {
     uint32_t count;
-    /* Under load the answers of the last batch bring the next requests: one turn of the loop takes in
-     * those that have arrived, which else would wait for a whole sync. Alone, nobody is coming. */
+    /* Under load the answers of the last batch bring the next requests: one turn of the loop takes
+     * in those that have arrived, which else would wait for a whole sync. Alone, nobody is coming.
+     */
     if (committer->last_batch > 1)
         AW_IGNORE(aw_yield());
     struct store_change *batch = take_batch(committer, &count);
