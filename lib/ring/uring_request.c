@@ -97,8 +97,10 @@ void uring_prepare(struct io_uring_sqe *entry, const struct ring_request *reques
                             request->flags & RING_FSYNC_DATA_ONLY ? IORING_FSYNC_DATASYNC : 0);
         break;
     case RING_FALLOCATE:
-        io_uring_prep_fallocate(entry, request->fd, (int)request->flags, (off_t)request->offset,
-                                (off_t)request->length);
+        /* set by hand: the types of the parameters differ between versions of liburing */
+        io_uring_prep_fallocate(entry, request->fd, (int)request->flags, 0, 0);
+        entry->off = request->offset;
+        entry->addr = request->length;
         break;
     case RING_CLOSE:
         io_uring_prep_close(entry, request->fd);
