@@ -24,15 +24,17 @@ def many_descriptors():
     resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
-def busy_seconds(client, rounds=5, calls=1000):
-    """The best of some rounds of request and answer: noise only ever adds."""
-    best = None
+def busy_seconds(client, enough=0, rounds=5, calls=1000):
+    """The best of some rounds of request and answer, or the first below `enough`: noise only ever
+    adds, and on a shared machine it can last for seconds."""
+    best = float("inf")
     for _ in range(rounds):
         begin = time.monotonic()
         for _ in range(calls):
             client.call("PING")
-        seconds = time.monotonic() - begin
-        best = seconds if best is None else min(best, seconds)
+        best = min(best, time.monotonic() - begin)
+        if best < enough:
+            break
     return best
 
 
@@ -45,7 +47,7 @@ def test_5000_idle_clients_cost_the_busy_one_nothing(many_descriptors, make_daem
         try:
             for client in idle[::50]:
                 assert client.call("PING") == "PONG"
-            crowded = busy_seconds(busy)
+            crowded = busy_seconds(busy, alone * 1.5, rounds=60)
             growth = local.resident_bytes() - resident
             assert crowded < alone * 1.5, f"alone {alone:.3f} s, with {IDLE} idle {crowded:.3f} s"
             if not daemon_module.sanitized():
