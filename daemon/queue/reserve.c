@@ -27,6 +27,14 @@ static int find_targets(struct broker *broker, const struct argument *names, uin
     return 0;
 }
 
+static bool any_marks(struct target *const *targets, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++)
+        if (targets[i]->settings.delivery == TARGET_AT_MOST_ONCE)
+            return true;
+    return false;
+}
+
 static int wait_for_jobs(struct reservation *reservation, uint64_t deadline_ns)
 {
     struct aw_scope scope;
@@ -49,8 +57,13 @@ int broker_reserve(struct broker *broker, const struct reserve_request *request,
     worker_line_up(&reservation, targets, request->target_count);
     for (uint32_t i = 0; i < request->target_count; i++)
         dispatch(targets[i]->context);
-    /* jobs that are there are handed over by tasks that run before this one comes back */
+    /* jobs that are there are handed over by tasks that run before this one comes back; those of an
+     * at-most-once target are marked on the disk first */
     result = aw_yield();
+    if (result == 0 && reservation.taken == 0 && any_marks(targets, request->target_count))
+        result = broker_probe(broker);
+    if (result == 0 && reservation.taken == 0)
+        result = aw_yield();
     if (result == 0)
         result = wait_for_jobs(&reservation, request->deadline_ns);
     worker_leave(&reservation, targets, request->target_count);
@@ -97,28 +110,35 @@ static int explain(struct broker *broker, uint64_t id, struct aw_error *reterr)
     return result;
 }
 
-/* The execution has been answered: comes back when the change that follows is durable. */
-static int wait_until_durable(struct broker *broker)
+/* Comes back when what follows from the worker's answer is durable, whatever happens to the caller:
+ * the settlement is in its memory. On a full disk that is when there is room again. */
+static int wait_until_settled(struct broker *broker, uint64_t id, struct settlement *settlement,
+                              struct aw_error *reterr)
 {
-    /* the answered execution runs now and hands its outcome to the committer; a caller that is
-     * interrupted here has spoken all the same */
-    int result = aw_yield();
-    return result < 0 ? result : broker_probe(broker);
+    struct aw_scope shield;
+    aw_shield_enter(&shield, AW_NEVER);
+    while (!settlement->done.set)
+        AW_IGNORE(aw_event_wait(&settlement->done));
+    aw_scope_leave(&shield);
+    return settlement->stored ? 0 : explain(broker, id, reterr);
 }
 
 int broker_worker_says(struct broker *broker, const struct worker_word *word,
                        struct aw_error *reterr)
 {
     struct target *target = leasing_target(broker, word->id);
+    struct settlement settlement = {.stored = false};
     int result = -ENOENT;
+    aw_event_init(&settlement.done);
     if (target) {
         switch (word->kind) {
         case WORKER_ACK:
-            result = worker_acknowledge(target, word->id, word->token, word->text);
+            result =
+                worker_acknowledge(target, word->id, word->token, word->text, &settlement);
             break;
         case WORKER_NACK:
             result = worker_give_back(target, word->id, word->token, word->has_delay, word->number,
-                                      word->text);
+                                      word->text, &settlement);
             break;
         case WORKER_EXTEND:
             result = worker_extend(target, word->id, word->token, word->number);
@@ -131,9 +151,13 @@ int broker_worker_says(struct broker *broker, const struct worker_word *word,
     }
     if (result == -ENOENT)
         return explain(broker, word->id, reterr);
+    if (result == -EMSGSIZE)
+        return aw_error_set_code(reterr, result, "ERR",
+                                 "the result is larger than result_size_max; acknowledge with a "
+                                 "smaller one");
     if (result < 0)
         return aw_error_set_code(reterr, result, "ERR", "%s", aw_error_text(result));
     if (word->kind == WORKER_ACK || word->kind == WORKER_NACK)
-        return wait_until_durable(broker);
+        return wait_until_settled(broker, word->id, &settlement, reterr);
     return 0;
 }

@@ -123,6 +123,14 @@ static void tell(struct execution_record *record)
                  job->id);
 }
 
+static void tell_settlement(const struct outcome *outcome, bool stored)
+{
+    if (!outcome->settlement)
+        return;
+    outcome->settlement->stored = stored;
+    aw_event_set(&outcome->settlement->done);
+}
+
 static void settled(struct store_change *change, int result)
 {
     struct execution_record *record = change->context;
@@ -132,6 +140,7 @@ static void settled(struct store_change *change, int result)
     /* given up on a full disk: it runs again after the next start, so nobody is told */
     if (result == 0)
         tell(record);
+    tell_settlement(&record->outcome, result == 0 && change->applied);
     forget_job(broker, record->job);
     buffer_free(&record->outcome.result);
     free(record);
@@ -229,6 +238,7 @@ void settle(struct execution_record *record)
         return;
     }
     struct job_queue *queue = job->lane->queue;
+    tell_settlement(outcome, false);
     job->record = NULL;
     window_return(broker, job); /* which may free it */
     dispatch_leave_queue(broker, queue);

@@ -38,11 +38,18 @@ enum outcome_kind {
                         stop */
 };
 
+/* For who must know that what follows from an outcome is durable (a worker's ACK). */
+struct settlement {
+    struct aw_event done;
+    bool stored; /* false: it was not stored, so the job may run again, or had ended before */
+};
+
 struct outcome {
     enum outcome_kind kind;
     char code[AW_ERROR_CODE_SIZE]; /* SQLSTATE, SQLITE_..., Redis' word, or ours in capitals */
     char message[AW_ERROR_MESSAGE_SIZE]; /* one line */
     struct buffer result;                /* RESP3 value (protocol/value.h); the receiver frees it */
+    struct settlement *settlement;       /* told once, unless NULL; outlives the job's settling */
     bool has_delay; /* OUTCOME_RETRY: try again after delay_ms, not after the */
     uint64_t delay_ms;                   /* job's own backoff */
 };

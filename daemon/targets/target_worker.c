@@ -16,6 +16,7 @@ struct lease {
     uint64_t token;
     uint64_t deadline_ns;
     struct outcome *outcome; /* what the worker said, for the execution that waits */
+    size_t result_size_max;
     struct aw_event answered;
     uint32_t percent;
     bool has_progress;
@@ -125,7 +126,7 @@ static void hand_over(struct reservation *reservation, const struct lease *lease
         else
             value_bulk(jobs, argument->data, argument->size);
     }
-    reservation->wanted--;
+    reservation->wanted = jobs->size < RESERVE_BYTES_MAX ? reservation->wanted - 1 : 0;
     reservation->taken++;
     aw_event_set(&reservation->event);
 }
@@ -204,7 +205,8 @@ static void execute(struct target *target, const struct execution *execution,
     }
     struct lease lease = {.id = execution->job_id,
                           .deadline_ns = aw_after_ms(reservation->lease_ms),
-                          .outcome = ret_outcome};
+                          .outcome = ret_outcome,
+                          .result_size_max = execution->result_size_max};
     uint64_t lease_ms = reservation->lease_ms;
     open_lease(worker, &lease);
     hand_over(reservation, &lease, execution);
@@ -224,11 +226,13 @@ static void execute(struct target *target, const struct execution *execution,
 /* --- what workers say ------------------------------------------------------------------ */
 
 int worker_acknowledge(struct target *target, uint64_t id, uint64_t token,
-                       const struct argument *result)
+                       const struct argument *result, struct settlement *settlement)
 {
     struct lease *lease = valid_lease(target, id, token);
     if (!lease)
         return -ENOENT;
+    if (result && result->size > lease->result_size_max)
+        return -EMSGSIZE;
     lease->outcome->kind = OUTCOME_DONE;
     if (result)
         value_bulk(&lease->outcome->result, result->data, result->size);
@@ -238,12 +242,14 @@ int worker_acknowledge(struct target *target, uint64_t id, uint64_t token,
         buffer_free(&lease->outcome->result);
         return -ENOMEM;
     }
+    lease->outcome->settlement = settlement;
     aw_event_set(&lease->answered);
     return 0;
 }
 
 int worker_give_back(struct target *target, uint64_t id, uint64_t token, bool has_delay,
-                     uint64_t delay_ms, const struct argument *reason)
+                     uint64_t delay_ms, const struct argument *reason,
+                     struct settlement *settlement)
 {
     struct lease *lease = valid_lease(target, id, token);
     if (!lease)
@@ -257,6 +263,7 @@ int worker_give_back(struct target *target, uint64_t id, uint64_t token, bool ha
         outcome_set(lease->outcome, OUTCOME_RETRY, "NACK", "given back by its worker");
     lease->outcome->has_delay = has_delay;
     lease->outcome->delay_ms = delay_ms;
+    lease->outcome->settlement = settlement;
     aw_event_set(&lease->answered);
     return 0;
 }

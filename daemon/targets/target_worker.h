@@ -16,6 +16,7 @@
 #define LEASE_MAX_MS 86400000u
 #define RESERVE_COUNT_MAX 1000u
 #define RESERVE_TARGETS_MAX 32u
+#define RESERVE_BYTES_MAX (16u << 20) /* one reply takes no further job once it holds this much */
 #define PROGRESS_TEXT_SIZE 128u
 
 /* Somebody who waits for jobs; lives on that task's stack. */
@@ -38,11 +39,14 @@ void worker_line_up(struct reservation *reservation, struct target *const *targe
 void worker_leave(struct reservation *reservation, struct target *const *targets, uint32_t count);
 
 /* A worker's word about its job. All give 0, or -ENOENT: no such lease (it ran out, was answered,
- * or the token is wrong). */
+ * or the token is wrong). The settlement is told when the answer's effect is durable, and must live
+ * until then. worker_acknowledge: -EMSGSIZE when the result is over result_size_max, or -ENOMEM;
+ * the lease goes on. */
 int worker_acknowledge(struct target *target, uint64_t id, uint64_t token,
-                       const struct argument *result);
+                       const struct argument *result, struct settlement *settlement);
 int worker_give_back(struct target *target, uint64_t id, uint64_t token, bool has_delay,
-                     uint64_t delay_ms, const struct argument *reason);
+                     uint64_t delay_ms, const struct argument *reason,
+                     struct settlement *settlement);
 int worker_extend(struct target *target, uint64_t id, uint64_t token, uint64_t lease_ms);
 int worker_progress(struct target *target, uint64_t id, uint64_t token, uint32_t percent,
                     const struct argument *text);

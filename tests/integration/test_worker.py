@@ -225,6 +225,40 @@ def test_wrong_use_is_a_clear_error(workers, words, word):
         assert client.call("PING") == "PONG"
 
 
+def test_a_reply_takes_no_further_job_once_it_is_large(workers):
+    with workers.connect(timeout_s=30) as client:
+        for _ in range(4):
+            submit(client, "mail", b"x" * (9 << 20))
+        assert len(client.call("RESERVE", "mail", "COUNT", "10", "TIMEOUT", "5000")) == 2
+        assert len(client.call("RESERVE", "mail", "COUNT", "10", "TIMEOUT", "5000")) == 2
+
+
+def test_result_over_the_limit_is_refused_and_the_lease_goes_on(make_daemon):
+    own = make_daemon(targets="[target mail]\ntype = worker\n",
+                      settings="stop_timeout = 200ms\nresult_size_max = 1K").start()
+    with own.connect() as client:
+        job = submit(client, "mail", "x")
+        _, token, *_ = reserve_one(client, "mail")
+        assert client.call("ACK", job, token, "r" * 1025).word == "ERR"
+        assert client.call("ACK", job, token, "r" * 1024) == "OK"
+
+
+def test_at_most_once_jobs_are_handed_over_without_waiting_too(make_daemon):
+    own = make_daemon(targets="[target mail]\ntype = worker\ndelivery = at-most-once\n",
+                      settings="stop_timeout = 200ms").start()
+    with own.connect() as client:
+        job = submit(client, "mail", "x")
+        leased, token, *_ = reserve_one(client, "mail", "TIMEOUT", "0")
+        assert leased == job
+        assert client.call("ACK", job, token) == "OK"
+        left = submit(client, "mail", "y")
+        reserve_one(client, "mail", "TIMEOUT", "0")
+    own.stop()
+    own.start()
+    with own.connect() as client:
+        assert state_of(client, left) == "uncertain", "its worker may have done it"
+
+
 def test_run_on_a_worker_target_is_refused(workers):
     with workers.connect() as client:
         assert client.call("RUN", "mail", "x").word == "FAILED"
