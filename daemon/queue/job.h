@@ -35,6 +35,16 @@ enum job_state {
 };
 #define JOB_STATES 8
 
+/* What else is stored about a job: most have none of it, and cost nothing for it. Stored too. */
+enum job_flag {
+    JOB_HAS_KEY = 1,      /* no other live job has its key */
+    JOB_HAS_SERIAL = 2,   /* it waits for those of its serial key that came before */
+    JOB_HAS_EXPIRY = 4,   /* dead if not started by then */
+    JOB_HAS_AFTER = 8,    /* it waits, or waited, for other jobs */
+    JOB_HAS_BIND = 16,    /* arguments out of other jobs' results */
+    JOB_HAS_HISTORY = 32, /* attempts that failed */
+};
+
 struct lane;
 struct execution_record;
 
@@ -56,6 +66,7 @@ struct job {
     uint32_t interruptions;     /* connections lost while it ran; see settle.h */
     uint8_t state;              /* JOB_SCHEDULED, JOB_READY or JOB_RUNNING */
     uint8_t format;             /* enum result_format */
+    uint8_t flags;              /* enum job_flag */
     bool cancel_requested;
     bool marked;                /* the store says that it has been started: see mark.c */
     bool ended_in_store;        /* cancelled there while it runs here: its outcome comes too late */

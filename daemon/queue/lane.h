@@ -45,6 +45,8 @@ struct lane {
 
     int64_t counts[JOB_STATES];  /* committed; running jobs count as ready */
     int64_t changes[JOB_STATES]; /* of the transaction that runs */
+    int64_t bytes;               /* committed: payloads of the jobs that have not finished */
+    int64_t bytes_change;        /* of the transaction that runs */
 };
 
 /* The name of its queue. */

@@ -114,6 +114,7 @@ struct stored_job {
     uint64_t backoff_max_ms;
     uint64_t keep_ms;
     enum result_format format;
+    uint8_t flags; /* enum job_flag */
     const void *payload;
     size_t payload_size;
     const void *result; /* NULL: none */

@@ -9,7 +9,7 @@
 
 #include "queue/store_sqlite.h"
 
-const char store_schema[] =
+static const char version_1[] =
     "CREATE TABLE lane (\n"
     "  id INTEGER PRIMARY KEY,\n"
     "  queue TEXT NOT NULL,\n"
@@ -51,14 +51,91 @@ const char store_schema[] =
     "CREATE TABLE ceiling (id INTEGER PRIMARY KEY CHECK (id = 1), job INTEGER NOT NULL) STRICT;\n"
     "INSERT INTO ceiling VALUES (1, 0);\n";
 
+/* What ordinary jobs do without: `job.flags` says what else there is about one. `extra.live` is
+ * whether the job has not finished, `blockers` how many jobs it still waits for; `position` orders
+ * the jobs of one serial key. A bind's value is known once its parent is done. Rows that belong to
+ * a job go when it goes. */
+static const char version_2[] =
+    "ALTER TABLE lane ADD COLUMN bytes INTEGER NOT NULL DEFAULT 0;\n"
+    "ALTER TABLE job ADD COLUMN flags INTEGER NOT NULL DEFAULT 0;\n"
+    "UPDATE lane SET bytes = coalesce((SELECT sum(length(payload)) FROM job WHERE lane = lane.id "
+    "AND state < 4), 0);\n"
+    "CREATE TABLE extra (\n"
+    "  job INTEGER PRIMARY KEY,\n"
+    "  live INTEGER NOT NULL,\n"
+    "  key BLOB,\n"
+    "  serial BLOB,\n"
+    "  position INTEGER,\n"
+    "  expire_ms INTEGER,\n"
+    "  onfail INTEGER NOT NULL,\n"
+    "  blockers INTEGER NOT NULL,\n"
+    "  due_ms INTEGER\n"
+    ") STRICT;\n"
+    "CREATE UNIQUE INDEX extra_key ON extra (key) WHERE live = 1 AND key IS NOT NULL;\n"
+    "CREATE UNIQUE INDEX extra_serial ON extra (serial, position) "
+    "WHERE live = 1 AND serial IS NOT NULL;\n"
+    "CREATE INDEX extra_expire ON extra (expire_ms) WHERE live = 1 AND expire_ms IS NOT NULL;\n"
+    "CREATE TABLE dependency (\n"
+    "  parent INTEGER NOT NULL,\n"
+    "  child INTEGER NOT NULL,\n"
+    "  PRIMARY KEY (parent, child)\n"
+    ") STRICT, WITHOUT ROWID;\n"
+    "CREATE INDEX dependency_child ON dependency (child);\n"
+    "CREATE TABLE bind (\n"
+    "  child INTEGER NOT NULL,\n"
+    "  argument INTEGER NOT NULL,\n"
+    "  parent INTEGER NOT NULL,\n"
+    "  row INTEGER NOT NULL,\n"
+    "  column INTEGER NOT NULL,\n"
+    "  known INTEGER NOT NULL DEFAULT 0,\n"
+    "  value BLOB,\n"
+    "  PRIMARY KEY (child, argument)\n"
+    ") STRICT, WITHOUT ROWID;\n"
+    "CREATE INDEX bind_parent ON bind (parent) WHERE known = 0;\n"
+    "CREATE TABLE attempt (\n"
+    "  job INTEGER NOT NULL,\n"
+    "  number INTEGER NOT NULL,\n"
+    "  started_ms INTEGER,\n"
+    "  ended_ms INTEGER NOT NULL,\n"
+    "  error_code TEXT,\n"
+    "  error_message TEXT,\n"
+    "  PRIMARY KEY (job, number)\n"
+    ") STRICT, WITHOUT ROWID;\n"
+    "CREATE TRIGGER job_goes AFTER DELETE ON job WHEN old.flags <> 0 BEGIN\n"
+    "  DELETE FROM extra WHERE job = old.id;\n"
+    "  DELETE FROM bind WHERE child = old.id;\n"
+    "  DELETE FROM dependency WHERE child = old.id;\n"
+    "  DELETE FROM attempt WHERE job = old.id;\n"
+    "END;\n"
+    /* kind 0: a queue, 1: a target */
+    "CREATE TABLE paused (\n"
+    "  kind INTEGER NOT NULL,\n"
+    "  name TEXT NOT NULL,\n"
+    "  since_ms INTEGER NOT NULL,\n"
+    "  PRIMARY KEY (kind, name)\n"
+    ") STRICT, WITHOUT ROWID;\n"
+    /* `request` holds SUBMIT's words as a payload does arguments */
+    "CREATE TABLE cron (\n"
+    "  name TEXT PRIMARY KEY,\n"
+    "  expression TEXT NOT NULL,\n"
+    "  zone TEXT NOT NULL,\n"
+    "  misfire INTEGER NOT NULL,\n"
+    "  next_ms INTEGER,\n"
+    "  last_ms INTEGER,\n"
+    "  last_job INTEGER,\n"
+    "  request BLOB NOT NULL\n"
+    ") STRICT, WITHOUT ROWID;\n";
+
+const char *const store_migrations[STORE_SCHEMA_VERSION] = {version_1, version_2};
+
 #define SMALL_COLUMNS \
     "id, lane, state, priority, at_ms, attempts, retries, interruptions, started_ms, " \
-    "finished_ms, timeout_ms, backoff_min_ms, backoff_max_ms, keep_ms, format, error_code, " \
-    "error_message"
+    "finished_ms, timeout_ms, backoff_min_ms, backoff_max_ms, keep_ms, format, flags, " \
+    "error_code, error_message"
 #define JOB_COLUMNS SMALL_COLUMNS ", result, payload"
 
 /* INSERT_PARAMETERS each, FOUR_ROWS a quarter of INSERT_ROWS. */
-#define NEW_ROW "(?, ?, ?, ?, ?, 0, ?, 0, NULL, NULL, ?, ?, ?, ?, ?, NULL, NULL, NULL, ?)"
+#define NEW_ROW "(?, ?, ?, ?, ?, 0, ?, 0, NULL, NULL, ?, ?, ?, ?, ?, ?, NULL, NULL, NULL, ?)"
 #define FOUR_ROWS NEW_ROW ", " NEW_ROW ", " NEW_ROW ", " NEW_ROW
 
 const char *const store_statement_texts[STATEMENTS] = {
@@ -79,7 +156,7 @@ const char *const store_statement_texts[STATEMENTS] = {
                         "WHERE id = ?1 AND state = 2 AND attempts = ?2",
     [STATEMENT_MARK] = "UPDATE job SET at_ms = ?3 WHERE id = ?1 AND state = 2 AND attempts = ?2",
     [STATEMENT_CANCEL] = "UPDATE job SET state = 6, at_ms = ?2 + keep_ms, finished_ms = ?2 "
-                         "WHERE id = ?1 AND state = ?3 RETURNING lane",
+                         "WHERE id = ?1 AND state = ?3 RETURNING lane, length(payload)",
     /* the first that are due, as many as fit into ?3 bytes and at least one: they come into
      * memory */
     [STATEMENT_WAKE] =
@@ -92,7 +169,7 @@ const char *const store_statement_texts[STATEMENTS] = {
     [STATEMENT_LANE_INSERT] = "INSERT INTO lane (id, queue, target) VALUES (?1, ?2, ?3)",
     [STATEMENT_LANE_COUNTS] =
         "UPDATE lane SET scheduled = ?2, blocked = ?3, ready = ?4, running = ?5, done = ?6, "
-        "dead = ?7, cancelled = ?8, uncertain = ?9 WHERE id = ?1",
+        "dead = ?7, cancelled = ?8, uncertain = ?9, bytes = ?10 WHERE id = ?1",
     [STATEMENT_CEILING] = "UPDATE ceiling SET job = ?1 WHERE id = 1",
     /* in two parts, each of which seeks to its first row */
     [STATEMENT_READ_READY] =

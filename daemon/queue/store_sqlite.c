@@ -52,15 +52,16 @@ static int read_number(struct store *store, const char *sql, int64_t *ret_number
     return result;
 }
 
-static int create(struct store *store, struct aw_error *reterr)
+/* One transaction, so that a crash in the middle leaves the file as it was. */
+static int migrate(struct store *store, int from, struct aw_error *reterr)
 {
     char versions[128];
     (void)snprintf(versions, sizeof versions,
                    "PRAGMA application_id = %d; PRAGMA user_version = %d;", STORE_APPLICATION_ID,
                    STORE_SCHEMA_VERSION);
     int result = aw_sqlite_execute(store->database, "BEGIN IMMEDIATE;", reterr);
-    if (result == 0)
-        result = aw_sqlite_execute(store->database, store_schema, reterr);
+    for (int version = from; version < STORE_SCHEMA_VERSION && result == 0; version++)
+        result = aw_sqlite_execute(store->database, store_migrations[version], reterr);
     if (result == 0)
         result = aw_sqlite_execute(store->database, versions, reterr);
     if (result == 0)
@@ -82,7 +83,7 @@ static int check_schema(struct store *store, const char *path, struct aw_error *
     if (result < 0)
         return result;
     if (tables == 0 && version == 0)
-        return create(store, reterr);
+        return migrate(store, 0, reterr);
     if (application != STORE_APPLICATION_ID)
         return aw_error_set(reterr, -EINVAL,
                             "queue: %s is not a queue of awaitd but some other SQLite database; "
@@ -93,6 +94,8 @@ static int check_schema(struct store *store, const char *path, struct aw_error *
                             "queue: %s has schema version %" PRId64
                             ", this awaitd knows up to %d; run the newer awaitd that wrote it",
                             path, version, STORE_SCHEMA_VERSION);
+    if (version < STORE_SCHEMA_VERSION)
+        return migrate(store, (int)version, reterr);
     return 0;
 }
 
@@ -195,7 +198,7 @@ static int load_lanes(struct store *store, store_lane_finder lane_found, void *c
     int code = sqlite3_prepare_v2(
         aw_sqlite_handle(store->database),
         "SELECT id, queue, target, scheduled, blocked, ready, running, done, dead, cancelled, "
-        "uncertain FROM lane",
+        "uncertain, bytes FROM lane",
         -1, &statement, NULL);
     if (code != SQLITE_OK)
         return store_result(store, code, "reading the lanes", reterr);
@@ -209,6 +212,7 @@ static int load_lanes(struct store *store, store_lane_finder lane_found, void *c
         }
         for (int state = 0; state < JOB_STATES; state++)
             lane->counts[state] = sqlite3_column_int64(statement, 3 + state);
+        lane->bytes = sqlite3_column_int64(statement, 3 + JOB_STATES);
         lane->stored = true;
     }
     int result = store_result(store, code, "reading the lanes", reterr);

@@ -33,7 +33,7 @@ enum statement {
 /* Jobs that one statement inserts, where so many arrive together: opening the table and its
  * indexes for each costs more than the row itself. */
 #define INSERT_ROWS 16u
-#define INSERT_PARAMETERS 12u /* of a row */
+#define INSERT_PARAMETERS 13u /* of a row */
 
 struct store {
     struct aw_sqlite *database;
@@ -58,8 +58,10 @@ int store_result(struct store *store, int code, const char *what, struct aw_erro
 AW_MUST_CHECK AW_SUSPENDS int store_run(struct store *store, enum statement which,
                                         const char *what, struct aw_error *reterr);
 
-/* Notes that a lane has `delta` jobs more in a state, as part of the transaction. */
-void store_count(struct store *store, struct lane *lane, enum job_state state, int64_t delta);
+/* Notes that a job of that many bytes of payload goes from one state to another, as part of the
+ * transaction; JOB_STATES: it did not exist, or does not any more. */
+void store_count(struct store *store, struct lane *lane, enum job_state from, enum job_state to,
+                 size_t payload_size);
 
 /* The row that READ_JOB and SCAN select. */
 void store_row(struct store *store, sqlite3_stmt *statement, struct stored_job *ret_job);

@@ -20,6 +20,7 @@ enum column {
     COLUMN_BACKOFF_MAX,
     COLUMN_KEEP,
     COLUMN_FORMAT,
+    COLUMN_FLAGS,
     COLUMN_ERROR_CODE,
     COLUMN_ERROR_MESSAGE,
     COLUMN_RESULT,
@@ -53,6 +54,7 @@ void store_row(struct store *store, sqlite3_stmt *statement, struct stored_job *
         .backoff_max_ms = number(statement, COLUMN_BACKOFF_MAX),
         .keep_ms = number(statement, COLUMN_KEEP),
         .format = (enum result_format)sqlite3_column_int(statement, COLUMN_FORMAT),
+        .flags = (uint8_t)number(statement, COLUMN_FLAGS),
         .error_code = (const char *)sqlite3_column_text(statement, COLUMN_ERROR_CODE),
         .error_message = (const char *)sqlite3_column_text(statement, COLUMN_ERROR_MESSAGE),
         .payload = sqlite3_column_blob(statement, COLUMN_PAYLOAD),
@@ -87,6 +89,7 @@ struct job *store_row_job(struct store *store, sqlite3_stmt *statement, int *ret
     job->backoff_max_ms = row.backoff_max_ms;
     job->keep_ms = row.keep_ms;
     job->format = (uint8_t)row.format;
+    job->flags = row.flags;
     return job;
 }
 

@@ -32,9 +32,20 @@ static void bind_text(sqlite3_stmt *statement, int index, const char *text)
         (void)sqlite3_bind_null(statement, index);
 }
 
-void store_count(struct store *store, struct lane *lane, enum job_state state, int64_t delta)
+static bool is_live(enum job_state state)
 {
-    lane->changes[state] += delta;
+    return state < JOB_STATES && !job_state_is_final(state);
+}
+
+void store_count(struct store *store, struct lane *lane, enum job_state from, enum job_state to,
+                 size_t payload_size)
+{
+    if (from < JOB_STATES)
+        lane->changes[from]--;
+    if (to < JOB_STATES)
+        lane->changes[to]++;
+    if (is_live(from) != is_live(to))
+        lane->bytes_change += is_live(to) ? (int64_t)payload_size : -(int64_t)payload_size;
     if (lane->touched)
         return;
     lane->touched = true;
@@ -73,7 +84,8 @@ static void bind_job(sqlite3_stmt *statement, int first, const struct job *job)
     bind_number(statement, first + 9, job->backoff_max_ms);
     bind_number(statement, first + 10, job->keep_ms);
     bind_number(statement, first + 11, job->format);
-    (void)sqlite3_bind_blob64(statement, first + 12, job->payload, job->payload_size,
+    bind_number(statement, first + 12, job->flags);
+    (void)sqlite3_bind_blob64(statement, first + 13, job->payload, job->payload_size,
                               SQLITE_STATIC);
 }
 
@@ -97,7 +109,7 @@ static int write_inserts(struct store *store, struct aw_error *reterr)
 /* The job must live until the transaction ends. */
 static int insert_job(struct store *store, const struct job *job, struct aw_error *reterr)
 {
-    store_count(store, job->lane, (enum job_state)job->state, 1);
+    store_count(store, job->lane, JOB_STATES, (enum job_state)job->state, job->payload_size);
     if (job->id > store->id_ceiling_next)
         store->id_ceiling_next = job_id_ceiling(job_id_time_ms(job->id) + CEILING_AHEAD_MS);
     store->inserts[store->insert_count++] = job;
@@ -119,7 +131,7 @@ static int delete_finished(struct store *store, struct store_change *change,
     int result = store_run(store, STATEMENT_DELETE, "deleting a finished job", reterr);
     change->applied = result == 0 && sqlite3_changes(aw_sqlite_handle(store->database)) == 1;
     if (change->applied)
-        store_count(store, change->job->lane, JOB_READY, -1);
+        store_count(store, change->job->lane, JOB_READY, JOB_STATES, change->job->payload_size);
     return result;
 }
 
@@ -146,10 +158,8 @@ static int finish_job(struct store *store, struct store_change *change, struct a
         (void)sqlite3_bind_null(statement, 11);
     int result = store_run(store, STATEMENT_FINISH, "storing a result", reterr);
     change->applied = result == 0 && sqlite3_changes(aw_sqlite_handle(store->database)) == 1;
-    if (change->applied) {
-        store_count(store, job->lane, JOB_READY, -1);
-        store_count(store, job->lane, change->state, 1);
-    }
+    if (change->applied)
+        store_count(store, job->lane, JOB_READY, change->state, job->payload_size);
     return result;
 }
 
@@ -167,10 +177,8 @@ static int retry_job(struct store *store, struct store_change *change, struct aw
     bind_text(statement, 8, change->error_message);
     int result = store_run(store, STATEMENT_RETRY, "storing a retry", reterr);
     change->applied = result == 0 && sqlite3_changes(aw_sqlite_handle(store->database)) == 1;
-    if (change->applied) {
-        store_count(store, job->lane, JOB_READY, -1);
-        store_count(store, job->lane, JOB_SCHEDULED, 1);
-    }
+    if (change->applied)
+        store_count(store, job->lane, JOB_READY, JOB_SCHEDULED, job->payload_size);
     return result;
 }
 
@@ -202,10 +210,9 @@ static int cancel_from(struct store *store, struct store_change *change, enum jo
     if (code == SQLITE_ROW) {
         struct lane *lane = row_lane(store, statement, 0);
         change->applied = true;
-        if (lane) {
-            store_count(store, lane, from, -1);
-            store_count(store, lane, JOB_CANCELLED, 1);
-        }
+        if (lane)
+            store_count(store, lane, from, JOB_CANCELLED,
+                        (size_t)sqlite3_column_int64(statement, 1));
         code = sqlite3_step(statement);
     }
     int result = store_result(store, code, "cancelling a job", reterr);
@@ -228,8 +235,7 @@ static int wake_jobs(struct store *store, struct store_change *change, struct aw
             break;
         *tail = job;
         tail = &job->next;
-        store_count(store, job->lane, JOB_SCHEDULED, -1);
-        store_count(store, job->lane, JOB_READY, 1);
+        store_count(store, job->lane, JOB_SCHEDULED, JOB_READY, job->payload_size);
         change->changed++;
     }
     if (result == 0)
@@ -251,7 +257,8 @@ static int purge_jobs(struct store *store, struct store_change *change, struct a
     while ((code = sqlite3_step(statement)) == SQLITE_ROW) {
         struct lane *lane = row_lane(store, statement, 0);
         if (lane)
-            store_count(store, lane, (enum job_state)sqlite3_column_int(statement, 1), -1);
+            store_count(store, lane, (enum job_state)sqlite3_column_int(statement, 1), JOB_STATES,
+                        0);
         change->changed++;
     }
     int result = store_result(store, code, "deleting old jobs", reterr);
@@ -303,6 +310,7 @@ static int write_counts(struct store *store, struct aw_error *reterr)
         for (int state = 0; state < JOB_STATES; state++)
             (void)sqlite3_bind_int64(statement, 2 + state,
                                      lane->counts[state] + lane->changes[state]);
+        (void)sqlite3_bind_int64(statement, 2 + JOB_STATES, lane->bytes + lane->bytes_change);
         if (result == 0)
             result = store_run(store, STATEMENT_LANE_COUNTS, "storing the counts", reterr);
         if (result < 0)
@@ -322,6 +330,9 @@ static void end_transaction(struct store *store, bool committed)
                 lane->counts[state] += lane->changes[state];
             lane->changes[state] = 0;
         }
+        if (committed)
+            lane->bytes += lane->bytes_change;
+        lane->bytes_change = 0;
         lane->stored = lane->stored || committed;
         lane->touched = false;
     }

@@ -1,6 +1,8 @@
 /* test_store_open.c - what the store refuses to open, with a reason that helps, and a full disk. */
 #include "support/store_stage.h"
 
+#include "queue/store_schema.h"
+
 #include <await/sqlite.h>
 
 #include <criterion/criterion.h>
@@ -40,9 +42,11 @@ static void newer_schema(void)
 {
     stage_open();
     stage_close();
-    execute("PRAGMA user_version = 2");
+    execute("PRAGMA user_version = 1000");
     expect_refused(-EINVAL, "newer awaitd");
-    execute("PRAGMA user_version = 1");
+    char back[64];
+    (void)snprintf(back, sizeof back, "PRAGMA user_version = %d", STORE_SCHEMA_VERSION);
+    execute(back);
     stage_open();
     stage_close();
 }
@@ -50,6 +54,31 @@ static void newer_schema(void)
 Test(store_open, a_newer_schema_is_refused)
 {
     stage_run(newer_schema);
+}
+
+static void first_version(void)
+{
+    execute(store_migrations[0]);
+    execute("INSERT INTO lane (id, queue, target, ready, done) "
+            "VALUES (1, 'default', 'local', 1, 1)");
+    execute("INSERT INTO job VALUES (7, 1, 2, 1024, NULL, 0, 3, 0, NULL, NULL, 0, 0, 0, 0, 0, "
+            "NULL, NULL, NULL, x'010000000100000041')");
+    execute("INSERT INTO job VALUES (8, 1, 4, 1024, 99, 1, 3, 0, NULL, 50, 0, 0, 0, 0, 0, "
+            "NULL, NULL, NULL, x'010000000100000041')");
+    execute("PRAGMA user_version = 1");
+    char owner[64];
+    (void)snprintf(owner, sizeof owner, "PRAGMA application_id = %d", STORE_APPLICATION_ID);
+    execute(owner);
+    stage_open();
+    const struct lane *lane = &lanes[0];
+    cr_expect_eq(lane->counts[JOB_READY], 1);
+    cr_expect_eq(lane->bytes, 9, "that of the finished job is not counted");
+    stage_close();
+}
+
+Test(store_open, an_earlier_schema_is_migrated)
+{
+    stage_run(first_version);
 }
 
 static void foreign_database(void)
