@@ -20,10 +20,14 @@ $(BUILD)/tests/test_no_memory: LDFLAGS += -Wl,--wrap=malloc,--wrap=calloc,--wrap
   -Wl,--wrap=free,--wrap=mmap
 
 .PHONY: deps deps-build try test test-unit test-integration test-crash asan asan-units \
-  asan-integration lint format tidy valgrind bench unit-programs
+  asan-integration lint format tidy valgrind \
+  bench bench-queue bench-backlog deps-bench unit-programs
 
 deps:
 	@tests/support/deps.sh tests
+
+deps-bench: deps
+	@tests/support/deps.sh bench
 
 deps-build:
 	@tests/support/deps.sh build
@@ -83,6 +87,12 @@ tidy:
 
 bench: all $(PROGRAMS)
 	@BUILD=$(BUILD) $(PYTHON) tests/bench/bench.py $(BENCH)
+
+bench-queue: deps-bench all $(PROGRAMS)
+	@BUILD=$(BUILD) $(PYTHON) tests/bench/bench_queue.py $(BENCH)
+
+bench-backlog: all
+	@BUILD=$(BUILD) $(PYTHON) tests/bench/bench_backlog.py $(BENCH)
 
 -include tests/fuzz/fuzz.mk
 -include tests/sim/sim.mk

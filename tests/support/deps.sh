@@ -1,7 +1,7 @@
 #!/bin/sh
 # deps.sh - installs the Debian packages that the build or the tests need; `make deps` calls it.
 #
-# deps.sh build|tests [--list]
+# deps.sh build|tests|bench [--list]
 # Asks dpkg what is missing and installs only that. With everything there it does nothing: no
 # network, no root. The names are the same on Debian 12, Debian 13 and Ubuntu 24.04.
 set -eu
@@ -11,11 +11,14 @@ build='gcc libc6-dev make pkgconf liburing-dev libpq-dev libhiredis-dev libsqlit
 tests='libcriterion-dev clang clang-format clang-tidy libclang-rt-dev cppcheck shellcheck
   valgrind libc6-dbg strace gdb postgresql redis-server redis-tools netcat-openbsd socat
   openssl python3 python3-pytest python3-redis python3-psycopg2'
+# the peers that are measured against
+bench='beanstalkd python3-celery python3-rq'
 
 case ${1:-} in
 build) wanted=$build ;;
 tests) wanted="$build $tests" ;;
-*) echo 'usage: deps.sh build|tests [--list]' >&2; exit 2 ;;
+bench) wanted=$bench ;;
+*) echo 'usage: deps.sh build|tests|bench [--list]' >&2; exit 2 ;;
 esac
 if [ "${2:-}" = --list ]; then
     for package in $wanted; do echo "$package"; done
