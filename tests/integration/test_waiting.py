@@ -4,6 +4,8 @@ import time
 
 from harness import process, wire
 
+ENDLESS = "SELECT sleep(3600000)"
+
 
 def submit(client, *words):
     job = client.call("SUBMIT", *words)
@@ -19,9 +21,11 @@ def test_await_waits_for_a_job_that_is_not_done(local):
 
 def test_await_timeout_zero_does_not_wait(local):
     with local.connect() as client:
-        job = submit(client, "local", "SELECT sleep(500)")
+        job = submit(client, "local", ENDLESS)
         assert client.call("AWAIT", job, "TIMEOUT", "0").word == "TIMEOUT"
         assert client.call("AWAIT", job, "TIMEOUT", "50").word == "TIMEOUT"
+        assert client.call("CANCEL", job) == 1
+        job = submit(client, "local", "SELECT sleep(100)")
         assert not isinstance(client.call("AWAIT", job, "TIMEOUT", "60000"), wire.Error)
 
 
@@ -52,10 +56,11 @@ def test_gather_timeout_gives_what_is_there(local):
     with local.connect() as client:
         quick = submit(client, "local", "SELECT 'quick' AS q")
         assert client.call("AWAIT", quick) == [[b"q"], [b"quick"]]
-        slow = submit(client, "local", "SELECT sleep(2000)")
+        slow = submit(client, "local", ENDLESS)
         replies = client.call("GATHER", quick, slow, "TIMEOUT", "100")
         assert replies[0] == [[b"q"], [b"quick"]]
         assert replies[1].word == "TIMEOUT"
+        assert client.call("CANCEL", slow) == 1
 
 
 def test_gather_of_a_thousand(local):
@@ -68,20 +73,22 @@ def test_gather_of_a_thousand(local):
 
 def test_race_gives_the_first_with_its_id(local):
     with local.connect() as client:
-        slow = submit(client, "local", "SELECT sleep(3000)")
+        slow = submit(client, "local", ENDLESS)
         quick = submit(client, "local", "SELECT sleep(100)")
         winner, result = client.call("RACE", slow, quick)
         assert winner == quick
         assert not isinstance(result, wire.Error)
         state = wire.as_map(client.call("JOB", slow))["state"]
         assert wire.text(state) in ("ready", "running"), "the others run on"
+        assert client.call("CANCEL", slow) == 1
 
 
 def test_race_timeout(local):
     with local.connect() as client:
-        job = submit(client, "local", "SELECT sleep(2000)")
+        job = submit(client, "local", ENDLESS)
         reply = client.call("RACE", job, "TIMEOUT", "50")
         assert isinstance(reply, wire.Error) and reply.word == "TIMEOUT"
+        assert client.call("CANCEL", job) == 1
 
 
 def test_race_of_a_failed_job(local):
@@ -107,7 +114,7 @@ def test_cancel_counts_what_it_changed(local):
 
 def test_cancel_of_a_running_job_wakes_its_waiters(local):
     with local.connect() as waiter, local.connect() as client:
-        job = submit(client, "local", "SELECT sleep(3600000)")
+        job = submit(client, "local", ENDLESS)
         waiter.send("AWAIT", job)
         process.wait_until(lambda: wire.text(wire.as_map(client.call("JOB", job))["state"])
                            == "running", 20, "the job to run")
@@ -118,9 +125,9 @@ def test_cancel_of_a_running_job_wakes_its_waiters(local):
 def test_cancelled_job_never_runs(local):
     with local.connect() as client:
         client.call("RUN", "local", "CREATE TABLE t(v)")
-        job = submit(client, "DELAY", "300", "local", "INSERT INTO t VALUES (1)")
+        job = submit(client, "DELAY", "2000", "local", "INSERT INTO t VALUES (1)")
         assert client.call("CANCEL", job) == 1
-        time.sleep(0.6)
+        time.sleep(2.5)
         assert client.call("RUN", "local", "SELECT count(*) FROM t")[1] == [b"0"]
 
 

@@ -26,8 +26,8 @@ def sanitized():
     return AWAITD.exists() and b"__asan_init" in AWAITD.read_bytes()
 
 
-START_S = 60 if sanitized() else 20
-STOP_S = 60 if sanitized() else 30
+START_S = 120 if sanitized() else 60
+STOP_S = 120 if sanitized() else 60
 
 
 class Daemon:
@@ -65,7 +65,7 @@ class Daemon:
             raise AssertionError(f"the daemon ended with {self.process.child.returncode}:\n"
                                  f"{self.output()[-4000:]}")
         try:
-            with wire.Wire(self.socket, timeout_s=5) as client:
+            with wire.Wire(self.socket, timeout_s=START_S) as client:
                 return client.call("PING") == "PONG"
         except (OSError, wire.Closed):
             return False

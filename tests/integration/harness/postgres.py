@@ -56,12 +56,12 @@ class Postgres:
     def start(self):
         self.server = process.Process([*self.as_user, binaries() / "postgres", "-D", self.data],
                                       self.folder / "log")
-        process.wait_until(self.answers, 60, f"PostgreSQL to answer\n{self.server.output()}")
+        process.wait_until(self.answers, 120, f"PostgreSQL to answer\n{self.server.output()}")
 
     def answers(self):
         assert self.server.running, self.server.output()
         try:
-            psycopg2.connect(self.uri, connect_timeout=5).close()
+            psycopg2.connect(self.uri, connect_timeout=30).close()
             return True
         except psycopg2.OperationalError:
             return False
@@ -69,7 +69,7 @@ class Postgres:
     def stop(self):
         """Ends it as a crash of the host would see it: every connection breaks at once."""
         self.server.send_signal(signal.SIGQUIT)
-        self.server.wait(30)
+        self.server.wait(60)
 
     def query(self, sql, *parameters):
         """Runs one statement in its own transaction; rows, or None for a statement without."""

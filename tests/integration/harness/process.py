@@ -12,6 +12,8 @@ import time
 
 PR_SET_PDEATHSIG = 1
 LIBC = ctypes.CDLL(None, use_errno=True)
+# A limit on waiting only tells a hang from a slow machine: no wait gives up before.
+HANG_S = 60
 
 
 def die_with_parent():
@@ -46,6 +48,7 @@ def free_port():
 
 def wait_until(condition, timeout_s, what):
     """Polls `condition` until it gives something true, which is returned."""
+    timeout_s = max(timeout_s, HANG_S)
     deadline = time.monotonic() + timeout_s
     while True:
         value = condition()
@@ -89,6 +92,7 @@ class Process:
             self.child.send_signal(number)
 
     def wait(self, timeout_s):
+        timeout_s = max(timeout_s, HANG_S)
         try:
             return self.child.wait(timeout_s)
         except subprocess.TimeoutExpired:
