@@ -3,6 +3,7 @@
  * Start: configuration, queue (recovery), targets, sockets; only then READY. Stop (SIGTERM,
  * SIGINT): no new jobs, what runs may finish until stop_timeout, then clients and queue are closed.
  * A second signal ends the waiting. */
+#include "admin/control.h"
 #include "admin/log.h"
 #include "admin/notify.h"
 #include "config/config.h"
@@ -32,7 +33,8 @@ struct process {
     struct config configuration;
     struct broker *broker;
     struct server *server;
-    struct aw_group tasks; /* log writer, watchdog */
+    struct aw_group tasks; /* log writer, signals, watchdog */
+    struct control control;
     int signals;
 };
 
@@ -47,7 +49,8 @@ static const char help[] =
     "  --version       print the version\n"
     "  --help          print this\n"
     "\n"
-    "Signals: TERM and INT stop it after what runs has finished. See awaitd(8).\n";
+    "Signals: TERM and INT stop it after what runs has finished, HUP reads the configuration\n"
+    "again. See awaitd(8).\n";
 
 static int fail(const struct aw_error *error)
 {
@@ -65,30 +68,25 @@ static int open_signals(void)
     return aw_signal_open(&signals);
 }
 
-static int wait_for_stop(struct process *process)
+static int take_signals(void *argument)
 {
-    for (;;) {
-        int number = aw_signal_wait(process->signals);
-        if (number == SIGHUP)
-            log_line(LOG_LEVEL_WARNING, "SIGHUP: reloading is not supported by this version; "
-                                        "restart awaitd to read the configuration again");
-        else if (number == -EINTR)
-            continue;
-        else
-            return number < 0 ? number : 0;
-    }
+    struct process *process = argument;
+    aw_task_set_name(NULL, "signals");
+    control_take_signals(&process->control, process->signals);
+    return 0;
 }
 
 static int drain(void *argument)
 {
     struct process *process = argument;
-    broker_drain(process->broker, aw_after_ms(process->configuration.stop_timeout_ms));
+    broker_drain(process->broker, aw_after_ms(process->control.stop_timeout_ms));
     return 0;
 }
 
-static int wait_for_second_signal(void *argument)
+static int wait_for_second_stop(void *argument)
 {
-    return wait_for_stop(argument);
+    struct process *process = argument;
+    return control_wait_stop(&process->control, 2);
 }
 
 /* Whichever comes first: all that runs has finished, the time is up, or the operator has had
@@ -101,7 +99,7 @@ static void drain_or_signal(struct process *process)
         broker_drain(process->broker, 0);
         return;
     }
-    if (aw_spawn(&tasks[1], wait_for_second_signal, process) < 0) {
+    if (aw_spawn(&tasks[1], wait_for_second_stop, process) < 0) {
         AW_IGNORE(aw_await(tasks[0]));
         return;
     }
@@ -119,17 +117,20 @@ static int serve(struct process *process)
     int result = broker_open(&process->configuration, &process->broker, &error);
     if (result < 0)
         return fail(&error);
-    result = server_open(&process->configuration, process->broker, &process->server, &error);
+    result = server_open(&process->configuration, process->broker, &process->control,
+                         &process->server, &error);
     if (result < 0) {
         broker_close(process->broker);
         return fail(&error);
     }
     result = notify_start_watchdog(&process->tasks, process->broker);
     if (result == 0) {
+        process->control.broker = process->broker;
         notify_ready();
         log_line(LOG_LEVEL_INFO, "awaitd %s serves", AWAITD_VERSION);
-        result = wait_for_stop(process);
+        result = control_wait_stop(&process->control, 1);
     }
+    process->control.broker = NULL;
     log_line(LOG_LEVEL_INFO, "stopping");
     notify_stopping();
     drain_or_signal(process);
@@ -170,7 +171,10 @@ static int run(void *argument)
     }
     aw_group_init(&process->tasks, AW_GROUP_COLLECT);
     log_start(&process->tasks);
-    result = serve(process);
+    control_init(&process->control, process->options.configuration, &process->configuration);
+    result = aw_group_spawn(&process->tasks, take_signals, process);
+    if (result == 0)
+        result = serve(process);
     log_stop();
     aw_group_cancel(&process->tasks);
     AW_IGNORE(aw_group_wait(&process->tasks));

@@ -13,6 +13,12 @@ void notify_stopping(void)
     (void)sd_notify(0, "STOPPING=1\nSTATUS=finishing what runs");
 }
 
+void notify_reloading(void)
+{
+    (void)sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%llu\nSTATUS=reading the configuration",
+                     (unsigned long long)(aw_now_ns() / 1000));
+}
+
 static int feed(void *argument)
 {
     struct broker *broker = argument;

@@ -11,6 +11,9 @@ void notify_ready(void);
 
 void notify_stopping(void);
 
+/* The configuration is read again; notify_ready says that this is over. */
+void notify_reloading(void);
+
 /* Feeds the watchdog, as a task of the group, while the loop turns and the queue's store answers: a
  * stuck disk or loop stops the feeding, and the service manager restarts the daemon. Does nothing
  * when no watchdog is asked for. */

@@ -20,7 +20,7 @@ static const struct command *const commands[] = {
     &command_submit, &command_run,    &command_await, &command_gather, &command_race, &command_job,
     &command_jobs,   &command_cancel, &command_info,  &command_ping,   &command_call,
     &command_worker, &command_reserve, &command_ack,  &command_nack,   &command_extend,
-    &command_progress,
+    &command_progress, &command_backup, &command_reload, &command_shutdown,
 };
 
 #define COMMAND_COUNT (sizeof commands / sizeof commands[0])

@@ -216,6 +216,13 @@ void broker_drain(struct broker *broker, uint64_t deadline_ns)
     aw_scope_leave(&scope);
 }
 
+void broker_configuration_changed(struct broker *broker)
+{
+    registry_look_up_settings(broker);
+    window_tick(broker);
+    dispatch_all(broker);
+}
+
 static void checkpoint_at_end(struct broker *broker)
 {
     struct aw_error error;

@@ -149,6 +149,15 @@ AW_MUST_CHECK AW_SUSPENDS int broker_run(struct broker *broker, enum result_form
  * interrupted. For the watchdog. */
 AW_MUST_CHECK AW_SUSPENDS int broker_probe(struct broker *broker);
 
+/* Writes a copy of the queue as it is at one moment into a new file, which gets its name once it
+ * is whole and on the disk; jobs go on meanwhile. -EINVAL (a relative path), -EEXIST, -EBUSY
+ * (another one is being made), or the errno of what failed. */
+AW_MUST_CHECK AW_SUSPENDS int broker_backup(struct broker *broker, const char *path,
+                                            struct aw_error *reterr);
+
+/* The configuration it was opened with has new contents. */
+void broker_configuration_changed(struct broker *broker);
+
 /* Appends the broker's sections of INFO ("# Jobs", "# Queues", "# Targets", "# Store") as key:value
  * lines. `section` NULL: all. */
 void broker_info(const struct broker *broker, const char *section, struct buffer *out);

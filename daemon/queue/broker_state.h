@@ -84,6 +84,7 @@ struct broker {
     struct broker_counters counters;
     bool stopping;
     bool drained;
+    bool backup_runs;
 };
 
 /* --- registry.c: queues, lanes, targets ------------------------------------------------ */
@@ -95,6 +96,8 @@ struct lane *registry_lane(struct broker *broker, const char *queue, size_t queu
 struct lane *registry_lane_by_id(void *broker, uint32_t id);
 struct lane *registry_stored_lane(void *broker, const char *queue, const char *target,
                                   uint32_t id);
+/* The queues' settings, from a configuration that has changed. */
+void registry_look_up_settings(struct broker *broker);
 void registry_free(struct broker *broker);
 
 /* --- submit.c: finds the target and checks the arguments ------------------------------- */

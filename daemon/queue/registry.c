@@ -142,6 +142,13 @@ struct lane *registry_stored_lane(void *context, const char *queue, const char *
     return lane;
 }
 
+void registry_look_up_settings(struct broker *broker)
+{
+    for (struct job_queue *queue = broker->queues; queue; queue = queue->next)
+        queue->settings =
+            config_find_queue(broker->configuration, queue->name, strlen(queue->name));
+}
+
 void registry_free(struct broker *broker)
 {
     for (uint32_t i = 0; i < broker->lane_count; i++) {

@@ -140,6 +140,13 @@ AW_MUST_CHECK AW_SUSPENDS int store_scan(struct store *store, uint64_t after, bo
 AW_MUST_CHECK AW_SUSPENDS int store_maintain(struct store *store, bool force,
                                              struct aw_error *reterr);
 
+/* While held, nothing but commits changes the files, and those only add to the WAL. */
+void store_hold_checkpoints(struct store *store, bool held);
+
+/* Makes one file of the copy of a store's files at `path` and `path`-wal, and looks whether it is a
+ * queue this awaitd can open. */
+AW_MUST_CHECK AW_SUSPENDS int store_merge_copy(const char *path, struct aw_error *reterr);
+
 /* Bytes in the WAL; commits and changes since the start. */
 struct store_statistics {
     uint64_t wal_bytes;

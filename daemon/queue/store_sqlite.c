@@ -297,10 +297,32 @@ uint64_t store_id_ceiling(const struct store *store)
 int store_maintain(struct store *store, bool force, struct aw_error *reterr)
 {
     uint64_t size = aw_sqlite_wal_size(store->database);
-    if (!force && size < WAL_CHECKPOINT_BYTES)
+    if (store->checkpoints_held || (!force && size < WAL_CHECKPOINT_BYTES))
         return 0;
     store->statistics.checkpoints++;
     return aw_sqlite_checkpoint(store->database, false, reterr);
+}
+
+void store_hold_checkpoints(struct store *store, bool held)
+{
+    store->checkpoints_held = held;
+}
+
+int store_merge_copy(const char *path, struct aw_error *reterr)
+{
+    struct store copy = {0};
+    int result = open_database(&copy, path, reterr);
+    if (result == 0)
+        result = recover(&copy, path, reterr);
+    if (result == 0)
+        result = check_schema(&copy, path, reterr);
+    if (copy.database) {
+        int closed = aw_sqlite_close(copy.database);
+        if (result == 0 && closed < 0)
+            result = aw_error_set(reterr, closed, "queue: closing %s: %s", path,
+                                  aw_error_text(closed));
+    }
+    return result;
 }
 
 void store_statistics(const struct store *store, struct store_statistics *ret_statistics)

@@ -47,6 +47,7 @@ struct store {
     uint64_t id_ceiling;        /* committed */
     uint64_t id_ceiling_next;   /* of the transaction that runs */
     struct store_statistics statistics;
+    bool checkpoints_held;
 };
 
 extern const char *const store_statement_texts[STATEMENTS];

@@ -70,6 +70,9 @@ void command_auth(struct connection *, struct argument *, uint32_t, struct buffe
 void command_quit(struct connection *, struct argument *, uint32_t, struct buffer *);
 void command_reset(struct connection *, struct argument *, uint32_t, struct buffer *);
 void command_select(struct connection *, struct argument *, uint32_t, struct buffer *);
+void command_backup(struct connection *, struct argument *, uint32_t, struct buffer *);
+void command_reload(struct connection *, struct argument *, uint32_t, struct buffer *);
+void command_shutdown(struct connection *, struct argument *, uint32_t, struct buffer *);
 void command_client(struct connection *, struct argument *, uint32_t, struct buffer *);
 void command_command(struct connection *, struct argument *, uint32_t, struct buffer *);
 void command_config(struct connection *, struct argument *, uint32_t, struct buffer *);

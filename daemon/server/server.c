@@ -51,7 +51,7 @@ static int open_listeners(struct server *server, struct aw_error *reterr)
 }
 
 int server_open(const struct config *configuration, struct broker *broker,
-                struct server **ret_server, struct aw_error *reterr)
+                struct control *control, struct server **ret_server, struct aw_error *reterr)
 {
     struct server *server = calloc(1, sizeof *server);
     if (server)
@@ -62,6 +62,7 @@ int server_open(const struct config *configuration, struct broker *broker,
     }
     server->configuration = configuration;
     server->broker = broker;
+    server->control = control;
     server->started_ns = aw_now_ns();
     aw_group_init(&server->accepting, AW_GROUP_COLLECT);
     aw_group_init(&server->tasks, AW_GROUP_COLLECT);

@@ -12,6 +12,7 @@
 #include <await.h>
 
 struct connection;
+struct control;
 struct reply;
 struct listener;
 
@@ -27,6 +28,7 @@ struct server_statistics {
 struct server {
     const struct config *configuration;
     struct broker *broker;
+    struct control *control;
     struct aw_group accepting; /* a task a listener */
     struct aw_group tasks;     /* readers and writers */
 
@@ -51,7 +53,8 @@ struct server {
 /* Listens on every [socket] of the configuration, or on the descriptors systemd has handed over for
  * it, and starts to accept. Negative errno with one line in *reterr, nothing left open. */
 AW_MUST_CHECK AW_SUSPENDS int server_open(const struct config *configuration, struct broker *broker,
-                                          struct server **ret_server, struct aw_error *reterr);
+                                          struct control *control, struct server **ret_server,
+                                          struct aw_error *reterr);
 
 /* Stops accepting and reading, ends waiting commands with -UNAVAILABLE, gives RUN and the replies
  * of what was submitted until the deadline, closes all connections, removes the socket files (not
