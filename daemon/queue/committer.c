@@ -6,6 +6,7 @@
 #include <errno.h>
 
 #define FULL_RETRY_MS 500u
+#define EVEN_BATCH_CHANGES 16u
 
 void committer_init(struct committer *committer, struct store *store)
 {
@@ -86,13 +87,29 @@ void committer_close(struct committer *committer)
     aw_event_set(&committer->work);
 }
 
+/* How many of the waiting changes the next batch takes. While one batch is on the disk, the answers
+ * of the one before it bring the next requests. If that one took all there was, nearly everybody
+ * waits for the disk, then nearly everybody for the processor; batches of one size keep both busy.
+ * A few are not worth a second wait. */
+static uint32_t batch_limit(const struct committer *committer)
+{
+    uint32_t waiting = committer_pending(committer);
+    if (waiting <= EVEN_BATCH_CHANGES || waiting <= committer->last_batch)
+        return BATCH_CHANGES;
+    uint32_t even = waiting / 2 + committer->last_batch / 2 + 1;
+    if (even < EVEN_BATCH_CHANGES)
+        even = EVEN_BATCH_CHANGES;
+    return even < BATCH_CHANGES ? even : BATCH_CHANGES;
+}
+
 /* The next batch, taken off the list. */
 static struct store_change *take_batch(struct committer *committer, uint32_t *ret_count)
 {
+    uint32_t limit = batch_limit(committer);
     struct store_change *batch = committer->first;
     struct store_change *last = batch;
     uint32_t count = batch ? 1 : 0;
-    while (last && last->next && count < BATCH_CHANGES) {
+    while (last && last->next && count < limit) {
         last = last->next;
         count++;
     }

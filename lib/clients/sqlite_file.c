@@ -34,6 +34,7 @@ static int file_close(sqlite3_file *base)
     if (!sqlite_file_failed(file))
         (void)!sqlite_file_flush(file);
     gather_free(&file->gather);
+    sqlite_direct_close(file);
     if (file->kind == FILE_WAL && file->database)
         file->database->wal = NULL;
     if (file->shm)
@@ -56,7 +57,9 @@ static int file_read(sqlite3_file *base, void *buffer, int size, sqlite3_int64 o
         gather_overlay(&file->gather, buffer, wanted, start);
         return SQLITE_OK;
     }
-    long length = sqlite_io_read(file->fd, buffer, wanted, start);
+    long length = sqlite_direct_read(file, buffer, wanted, start)
+                      ? size
+                      : sqlite_io_read(file->fd, buffer, wanted, start);
     if (length < 0) {
         file->last_errno = (int)-length;
         return SQLITE_IOERR_READ;
@@ -74,6 +77,7 @@ int sqlite_file_flush(struct sqlite_file *file)
 {
     if (file->gather.count == 0)
         return SQLITE_OK;
+    sqlite_direct_forget(file);
     int result = sqlite_io_write_extents(file->fd, file->gather.extents, file->gather.count);
     if (result < 0) {
         sqlite_file_fail(file, result);
@@ -87,6 +91,7 @@ int sqlite_file_flush(struct sqlite_file *file)
 static int write_at_once(struct sqlite_file *file, const void *data, size_t size, uint64_t offset)
 {
     file->unsynced = true;
+    sqlite_direct_forget(file);
     int result = sqlite_io_write(file->fd, data, size, offset, false);
     if (result == 0)
         return SQLITE_OK;
@@ -132,6 +137,8 @@ static int file_truncate(sqlite3_file *base, sqlite3_int64 size)
     int result = sqlite_io_stat(file->fd, &now);
     if (result == 0) {
         uint64_t wanted = (uint64_t)size;
+        sqlite_direct_forget(file);
+        file->direct.filled_end = 0;
         gather_truncate(&file->gather, wanted);
         /* Growing is left to the gathered writes where they reach that far, since a truncate to a
          * larger or equal size would give back the space reserved for them. */
@@ -149,16 +156,25 @@ static int file_truncate(sqlite3_file *base, sqlite3_int64 size)
 }
 
 /* One durable write where the gathered bytes are one extent and nothing else can be in the file
- * that needs a sync; a write linked to fdatasync where others may have written; else all extents
- * in parallel, then fdatasync. */
+ * that needs a sync, past the page cache if it is a WAL; a write linked to fdatasync where others
+ * may have written; else all extents in parallel, then fdatasync. */
 static int write_and_sync(struct sqlite_file *file)
 {
     const struct gather *gather = &file->gather;
-    if (gather->count == 1 && !file->unsynced && sqlite_file_is_ours_alone(file))
-        return sqlite_io_write(file->fd, gather->extents[0].data, gather->extents[0].size,
-                               gather->extents[0].offset, true);
+    const struct gather_extent *first = gather->extents;
+    bool alone = sqlite_file_is_ours_alone(file);
+    if (gather->count == 1 && alone)
+        sqlite_direct_keep(file, first);
+    else if (gather->count > 0)
+        sqlite_direct_forget(file);
+    if (gather->count == 1 && alone && !file->unsynced) {
+        int result = sqlite_direct_write(file, first);
+        return result != -EOPNOTSUPP
+                   ? result
+                   : sqlite_io_write(file->fd, first->data, first->size, first->offset, true);
+    }
     if (gather->count == 1)
-        return sqlite_io_write_and_sync(file->fd, &gather->extents[0]);
+        return sqlite_io_write_and_sync(file->fd, first);
     int result = sqlite_io_write_extents(file->fd, gather->extents, gather->count);
     return result < 0 ? result : sqlite_io_sync(file->fd);
 }
@@ -246,6 +262,10 @@ static int file_control(sqlite3_file *base, int operation, void *argument)
     case SQLITE_FCNTL_CKPT_START:
         if (!sqlite_file_is_ours_alone(file))
             file->reserved_known = false;
+        return SQLITE_NOTFOUND;
+    case SQLITE_FCNTL_CKPT_DONE:
+        if (file->wal)
+            sqlite_direct_forget(file->wal);
         return SQLITE_NOTFOUND;
     case SQLITE_FCNTL_PERSIST_WAL:
         get_or_set(&file->persist_wal, argument);

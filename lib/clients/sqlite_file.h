@@ -16,6 +16,7 @@
 #ifndef CLIENTS_SQLITE_FILE_H
 #define CLIENTS_SQLITE_FILE_H
 
+#include "clients/sqlite_direct.h"
 #include "clients/sqlite_gather.h"
 
 #include <sqlite3.h>
@@ -54,6 +55,7 @@ struct sqlite_file {
     int last_errno;
     char *path;        /* NULL for an unnamed temporary file */
     struct gather gather;
+    struct sqlite_direct direct; /* of a WAL */
     struct sqlite_file *database; /* whose failure this file shares; itself for a database */
     struct sqlite_file *wal;      /* of a database: its WAL, if open */
     struct sqlite_shm *shm;

@@ -85,6 +85,10 @@ int sqlite_file_unlock(sqlite3_file *base, int level)
     if (file->lock > SQLITE_LOCK_SHARED && !sqlite_file_failed(file))
         flushed = sqlite_file_flush(file);
     file->reserved_known = false;
+    if (file->wal) {
+        sqlite_direct_forget(file->wal);
+        file->wal->direct.filled_end = 0;
+    }
 
     int result = SQLITE_OK;
     if (level == SQLITE_LOCK_SHARED) {

@@ -28,7 +28,8 @@ static void fill_with_zeros(struct sqlite_file *file, uint64_t offset, uint64_t 
     char *zeros = calloc(1, (size_t)size);
     if (!zeros)
         return;
-    (void)!sqlite_io_write(file->fd, zeros, (size_t)size, offset, false);
+    if (sqlite_io_write(file->fd, zeros, (size_t)size, offset, false) == 0)
+        file->direct.filled_end = offset + size;
     file->unsynced = true;
     free(zeros);
 }
@@ -45,6 +46,7 @@ int sqlite_file_reserve(struct sqlite_file *file, uint64_t end)
         if (sqlite_io_stat(file->fd, &now) < 0)
             return SQLITE_IOERR_FSTAT;
         file->reserved_end = now.size;
+        file->direct.filled_end = now.size;
         file->reserved_known = true;
         if (end <= file->reserved_end)
             return SQLITE_OK;

@@ -74,12 +74,21 @@ static size_t shorten(size_t size)
     return size;
 }
 
+/* Direct I/O takes whole blocks, in memory too; so the rest of a short one does not go on. */
+static bool is_misaligned(const struct descriptor *descriptor, const struct ring_request *request)
+{
+    return (descriptor->flags & O_DIRECT) &&
+           ((uintptr_t)request->buffer % 4096 || request->size % 4096 || request->offset % 4096);
+}
+
 static int perform_read(struct descriptor *descriptor, const struct ring_request *request)
 {
     bool at_position = request->offset == AW_AT_POSITION;
     uint64_t offset = at_position ? descriptor->position : request->offset;
     if (inode_of(descriptor->inode)->folder)
         return -EISDIR;
+    if (is_misaligned(descriptor, request))
+        return -EINVAL;
     if (world_fault(world->swarm.read_error_ppm))
         return -EIO;
     uint64_t got = disk_read(&world->disk, descriptor->inode, request->buffer,
@@ -99,6 +108,8 @@ static int perform_write(struct descriptor *descriptor, const struct ring_reques
 {
     if ((descriptor->flags & O_ACCMODE) == O_RDONLY)
         return -EBADF;
+    if (is_misaligned(descriptor, request))
+        return -EINVAL;
     bool at_position = request->offset == AW_AT_POSITION;
     uint64_t offset = at_position ? descriptor->position : request->offset;
     size_t size = shorten(request->size);

@@ -102,6 +102,77 @@ Test(sqlite_vfs, transaction_larger_than_memory_bound)
     stock_expect("PRAGMA integrity_check", "ok");
 }
 
+/* What a crash now would leave: the files as they are, seen by others. */
+static void expect_in_files(const char *sql, int64_t expected)
+{
+    char number[32];
+    (void)snprintf(number, sizeof number, "%lld", (long long)expected);
+    cr_assert_eq(system("rm -rf copy && mkdir copy && cp test.db test.db-wal copy"), 0);
+    cr_assert_eq(chdir("copy"), 0);
+    stock_expect("PRAGMA integrity_check", "ok");
+    stock_expect(sql, number);
+    cr_assert_eq(chdir(".."), 0);
+}
+
+static void insert_bytes(struct aw_sqlite *database, int size)
+{
+    char sql[96];
+    (void)snprintf(sql, sizeof sql, "INSERT INTO t(v) VALUES (randomblob(%d))", size);
+    database_run(database, sql);
+}
+
+/* Commits of all sizes, which begin and end anywhere in a block; after some a rolled back one has
+ * left frames behind, or a checkpoint has let the WAL begin anew over the old ones. */
+static int commits_body(void *argument)
+{
+    (void)argument;
+    struct aw_sqlite *database = database_open(AW_SQLITE_CREATE | AW_SQLITE_EXCLUSIVE);
+    database_run(database, "PRAGMA cache_size=10; PRAGMA cache_spill=ON");
+    database_run(database, "CREATE TABLE t(i INTEGER PRIMARY KEY, v BLOB) STRICT");
+    for (int i = 1; i <= 200; i++) {
+        insert_bytes(database, i * 7919 % 30000);
+        if (i % 20 == 7)
+            database_run(database, "BEGIN; UPDATE t SET v = randomblob(length(v)); ROLLBACK");
+        if (i % 60 == 0)
+            cr_expect_eq(aw_sqlite_checkpoint(database, false, NULL), 0);
+        else if (i % 12 == 0)
+            expect_in_files("SELECT count(*) FROM t", i);
+    }
+    cr_expect(database_is_whole(database));
+    cr_expect_eq(aw_sqlite_close(database), 0);
+    return 0;
+}
+
+Test(sqlite_vfs, files_hold_every_commit)
+{
+    cr_assert_eq(aw_run(commits_body, NULL), 0);
+    stock_expect("SELECT count(*) FROM t", "200");
+}
+
+/* A WAL beyond what is kept of it in memory, then one that begins anew within. */
+static int long_wal_body(void *argument)
+{
+    (void)argument;
+    struct aw_sqlite *database = database_open(AW_SQLITE_CREATE | AW_SQLITE_EXCLUSIVE);
+    database_run(database, "CREATE TABLE t(i INTEGER PRIMARY KEY, v BLOB) STRICT");
+    for (int i = 1; i <= 40; i++)
+        insert_bytes(database, 700000 + i * 500);
+    cr_expect_gt(aw_sqlite_wal_size(database), 26000000);
+    expect_in_files("SELECT count(*) FROM t", 40);
+    cr_expect_eq(aw_sqlite_checkpoint(database, false, NULL), 0);
+    insert_bytes(database, 10);
+    insert_bytes(database, 5000);
+    expect_in_files("SELECT count(*) FROM t", 42);
+    cr_expect_eq(aw_sqlite_close(database), 0);
+    return 0;
+}
+
+Test(sqlite_vfs, wal_beyond_memory)
+{
+    cr_assert_eq(aw_run(long_wal_body, NULL), 0);
+    stock_expect("SELECT count(*) FROM t", "42");
+}
+
 static int journal_body(void *argument)
 {
     (void)argument;
