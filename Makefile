@@ -23,7 +23,7 @@ SANITIZE ?=
 WERROR ?=
 PYTHON ?= /usr/bin/python3
 
-LIB_PACKAGES := liburing libpq hiredis sqlite3 libssl libcrypto
+LIB_PACKAGES := liburing libpq hiredis sqlite3 libssl libcrypto libcurl
 DAEMON_PACKAGES := libsystemd inih
 
 WARNINGS := -Wall -Wextra -Wshadow -Wconversion -Wsign-conversion -Wformat=2 -Wundef -Wvla \

@@ -12,6 +12,7 @@
 #include <await/error.h>
 #include <await/file.h>
 #include <await/group.h>
+#include <await/http.h>
 #include <await/interval.h>
 #include <await/offload.h>
 #include <await/once.h>

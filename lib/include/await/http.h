@@ -1,0 +1,167 @@
+/* http.h - an HTTP/1.1 client: requests, redirects, streamed responses, connection reuse.
+ *
+ *     result = aw_http_get(client, "http://localhost:8000/a", &response, &error);
+ *     if (result == 0 && response.status == 200)
+ *         use(response.body, response.body_size);
+ *     aw_http_response_free(&response);
+ *
+ * A client keeps open connections and serves any number of tasks of one loop. Requests above its
+ * limits of connections wait in the order they came. Any status the server gives, 404 as well as
+ * 200, is a success of the function: look at `status`.
+ *
+ * An interrupted request (cancelled, or past its scope's deadline) closes its connection and leaves
+ * nothing behind. Errors of a request, with what is known in error->code:
+ *
+ *   -EINVAL        "REQUEST"    the request cannot be: its URL, method or a header
+ *   -ENOENT, -EAGAIN "RESOLVE"  the host's name has no address, or the resolver did not answer
+ *   -ECONNREFUSED and other errnos of connect(2), -ETIMEDOUT "CONNECT"  no connection
+ *   -EKEYREJECTED, -EPROTO, -ENOENT "TLS"  the certificate does not hold, no TLS, no ca_file
+ *   -ECONNRESET    "LOST"       the server closed the connection before its response was complete
+ *   -EPROTO        "PROTOCOL"   what it sent is not HTTP
+ *   -EMSGSIZE      "TOOBIG"     the response is larger than the limit
+ *   -ELOOP         "REDIRECTS"  more redirects than allowed
+ *   -EPERM         "REFUSED"    check_url refused a redirect
+ *   -ETIMEDOUT     "TIMEOUT"    timeout_ms is over
+ *   -ECANCELED, -ETIME "WITHDRAWN" interrupted, and nothing of the request had been sent
+ *   -ECANCELED, -ETIME "STOPPED"   interrupted later
+ *   -ESHUTDOWN     "CLOSED"     the client was closed meanwhile
+ *   -ENOMEM, -EMFILE, -EIO ...  "FAILED"
+ *
+ * With REQUEST, RESOLVE, CONNECT, TLS and WITHDRAWN no server has seen the request; with the others
+ * it may have been obeyed.
+ *
+ * A kept connection may turn out to be closed by the server only when the next request is sent on
+ * it: if no byte of a response has come, that request is sent once more on another connection.
+ * `fresh_connection` rules that out for requests that must not be sent twice. */
+#ifndef AWAIT_HTTP_H
+#define AWAIT_HTTP_H
+
+#include <await/base.h>
+#include <await/error.h>
+
+struct aw_http_client;
+struct aw_http_stream;
+
+struct aw_http_options {
+    uint32_t connections_max;          /* at once; 0: 256; at most 65,536 */
+    uint32_t connections_per_host_max; /* of these to one scheme, host and port; 0: 32 */
+    uint32_t connect_timeout_ms;       /* with the TLS handshake; 0: 10,000 */
+    uint32_t timeout_ms;               /* of a request as a whole, with its wait for a connection
+                                          and its redirects; of a stream up to its first byte; 0:
+                                          only what scopes say */
+    int32_t redirects_max;             /* followed for a request; 0: 10; -1: none; at most 100 */
+    uint64_t response_size_max;        /* bytes of a body; 0: 16 MiB; streams have no limit */
+    const char *ca_file;    /* PEM file of trusted authorities; NULL: the system's. It is read when
+                               a connection is opened */
+    const char *proxy;      /* "http://host:port" or "socks5h://host:port"; NULL: none. The
+                               environment is not looked at */
+    const char *user_agent; /* NULL: "libawait/<version>" */
+    bool accept_anybody;    /* do not verify certificates: anyone can then listen in */
+};
+
+struct aw_http_header {
+    const char *name;
+    const char *value;
+};
+
+struct aw_http_request {
+    const char *method;  /* NULL: GET. As HTTP has it: "POST", not "post" */
+    const char *url;     /* http:// or https:// */
+    const struct aw_http_header *headers; /* at most 256 and 64 KiB. Not Content-Length and not
+                                             Transfer-Encoding, they follow from the body */
+    size_t header_count;
+    const void *body;    /* NULL: none. Must stay until the call returns */
+    size_t body_size;
+    uint32_t timeout_ms; /* 0: the client's */
+    uint64_t response_size_max; /* 0: the client's */
+    bool fresh_connection; /* on a new connection, so that it is never sent twice */
+    /* Asked before a redirect is followed, with its absolute URL: 0, or negative to refuse (-EPERM
+     * "REFUSED"). Must not suspend. NULL: all of http:// and https:// are followed. */
+    int (*check_url)(const char *url, void *context);
+    void *context;
+};
+
+/* What came back. All-zero before; aw_http_response_free afterwards. */
+struct aw_http_response {
+    int status;                     /* 200 ... */
+    char *reason;                   /* "OK"; may be "" */
+    struct aw_http_header *headers; /* in the order they came, without trailers */
+    size_t header_count;
+    char *body;                     /* with a NUL behind that body_size does not count */
+    size_t body_size;
+    char *url;                      /* the one that answered, after redirects */
+};
+
+/* Makes a client. `options` may be NULL. Connects to nothing. -EINVAL (limits, the proxy's URL),
+ * -ENOMEM, -EAGAIN or -EPERM as aw_spawn. Never suspends. */
+AW_API AW_MUST_CHECK int aw_http_client_open(struct aw_http_client **ret_client,
+                                             const struct aw_http_options *options,
+                                             struct aw_error *reterr);
+
+/* Closes the connections and frees the client. Requests under way give -ESHUTDOWN and are waited
+ * for; streams that are still open do so at their next read, and need their aw_http_stream_close.
+ * Also when interrupted. NULL does nothing. */
+AW_API AW_SUSPENDS void aw_http_client_close(struct aw_http_client *client);
+
+/* Sends a request and takes the whole response. 0, or the errors above (*ret_response is untouched
+ * then). 301, 302, 303, 307 and 308 with a Location are followed: 303 with GET, 301 and 302 of a
+ * POST with GET, all others with the same method and body; Authorization and Cookie headers stay
+ * behind when scheme, host or port change. */
+AW_API AW_MUST_CHECK AW_SUSPENDS int aw_http_request(struct aw_http_client *client,
+                                                     const struct aw_http_request *request,
+                                                     struct aw_http_response *ret_response,
+                                                     struct aw_error *reterr);
+
+/* aw_http_request with the usual arguments. content_type may be NULL: none is sent. */
+AW_API AW_MUST_CHECK AW_SUSPENDS int aw_http_get(struct aw_http_client *client, const char *url,
+                                                 struct aw_http_response *ret_response,
+                                                 struct aw_error *reterr);
+AW_API AW_MUST_CHECK AW_SUSPENDS int aw_http_post(struct aw_http_client *client, const char *url,
+                                                  const char *content_type, const void *body,
+                                                  size_t body_size,
+                                                  struct aw_http_response *ret_response,
+                                                  struct aw_error *reterr);
+
+/* Frees what the response holds and makes it all-zero. Never suspends. */
+AW_API void aw_http_response_free(struct aw_http_response *response);
+
+/* The value of the first header of that name, in any case; NULL: there is none. */
+AW_API const char *aw_http_header(const struct aw_http_response *response, const char *name);
+
+/* Checks a request as aw_http_request does before it sends: 0, or -EINVAL with the reason. Never
+ * suspends. */
+AW_API AW_MUST_CHECK int aw_http_check(const struct aw_http_request *request,
+                                       struct aw_error *reterr);
+
+/* The parts of an http:// or https:// URL that say whom it goes to. -EINVAL: it is none, or its host
+ * is longer than 253 bytes. Never suspends. */
+#define AW_HTTP_HOST_SIZE 256
+struct aw_http_origin {
+    bool tls;
+    char host[AW_HTTP_HOST_SIZE]; /* lower case; an IPv6 address without its brackets */
+    uint16_t port;
+};
+AW_API AW_MUST_CHECK int aw_http_origin_of(const char *url, struct aw_http_origin *ret_origin);
+
+/* --- streamed responses ---------------------------------------------------------------------- */
+/* Sends a request and waits for the head of its response; the body is then read piece by piece.
+ * What the reader has not taken is held back at the server: at most 256 KiB are in memory. */
+AW_API AW_MUST_CHECK AW_SUSPENDS int aw_http_open(struct aw_http_client *client,
+                                                  const struct aw_http_request *request,
+                                                  struct aw_http_stream **ret_stream,
+                                                  struct aw_error *reterr);
+
+/* Status, headers and url of the response, the stream's; body is NULL. */
+AW_API const struct aw_http_response *aw_http_stream_head(const struct aw_http_stream *stream);
+
+/* Waits for bytes of the body and gives at most `size` (1 to INT_MAX): their number, 0 at its end,
+ * or an error. -EBUSY: another task reads. An interrupted read loses nothing. */
+AW_API AW_MUST_CHECK AW_SUSPENDS int aw_http_stream_read(struct aw_http_stream *stream,
+                                                         void *buffer, size_t size,
+                                                         struct aw_error *reterr);
+
+/* Frees the stream; one that was not read to its end loses its connection. NULL does nothing. Never
+ * suspends. */
+AW_API void aw_http_stream_close(struct aw_http_stream *stream);
+
+#endif
