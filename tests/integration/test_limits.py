@@ -68,7 +68,7 @@ def test_result(make_daemon):
 
 
 def test_concurrency_of_a_queue(make_daemon):
-    """Two at a time, ten sleeps of 0.1 s take half a second at least. (A listing is no snapshot.)"""
+    """Two at once: ten sleeps of 0.1 s take half a second at least. (A listing is no snapshot.)"""
     local = make_daemon(extra="[queue narrow]\nconcurrency = 2\n").start()
     with local.connect() as client:
         begin = time.monotonic()
