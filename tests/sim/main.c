@@ -20,7 +20,7 @@
 #define SIM_REVISION "unknown"
 #endif
 
-#define LIFE_REAL_SECONDS 60u
+#define LIFE_REAL_SECONDS 300u
 #define MUTATION_SEEDS 1500u
 #define TWICE_SEEDS 3u
 

@@ -49,7 +49,7 @@ void delivery_run(const struct target_type *type, struct target_settings setting
     settings.store = settings.store ? settings.store : DELIVERY_STORE;
     settings.connections = settings.connections ? settings.connections : 2;
     settings.pipeline = settings.pipeline ? settings.pipeline : 16;
-    settings.connect_timeout_ms = 5000;
+    settings.connect_timeout_ms = 30000;
     struct stage stage = {type, settings, body};
     cr_expect_eq(aw_run(play, &stage), 0);
 }

@@ -20,7 +20,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define START_WAIT_MS 60000
+#define START_WAIT_MS 120000
 
 static void give_up(const char *what)
 {

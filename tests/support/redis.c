@@ -18,7 +18,7 @@
 #include <unistd.h>
 
 #define OPTIONS_MAX 40
-#define START_ATTEMPTS 2000 /* of 10 ms */
+#define START_ATTEMPTS 6000 /* of 10 ms */
 
 bool redis_server_available(void)
 {

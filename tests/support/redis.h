@@ -23,7 +23,7 @@ bool redis_server_available(void);
 void redis_server_prepare(struct redis_server *server);
 
 /* Starts it with extra options (a NULL-terminated list, or NULL) and waits until it takes
- * connections; aborts when it does not within 20 s. Also starts it again after a stop, same place.
+ * connections; aborts when it does not within 60 s. Also starts it again after a stop, same place.
  * */
 void redis_server_start(struct redis_server *server, const char *const options[]);
 

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 
 #define STEP_MS 10
-#define STEPS_MAX 2000
+#define STEPS_MAX 6000
 
 int redis_ask(struct aw_redis_pool *pool, struct aw_redis_reply **ret_reply,
               struct aw_error *reterr, const char *word, ...)

@@ -14,7 +14,7 @@ import subprocess
 import sys
 import time
 
-LIMIT_S = 150
+LIMIT_S = 400
 LIMIT_VALGRIND_S = 1200
 SYNTHESIS = re.compile(
     r"Tested: (\d+) \| Passing: (\d+) \| Failing: (\d+) \| Crashing: (\d+)")

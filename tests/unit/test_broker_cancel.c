@@ -83,7 +83,7 @@ Test(broker_cancel, cancelling_a_window_brings_the_next_one)
 static void cancel_during_retry(void)
 {
     queue_stage_open(&stage, "");
-    uint64_t id = queue_stage_submit(&stage, "TIMEOUT 20 RETRY 3 BACKOFF 3600000 3600000 local",
+    uint64_t id = queue_stage_submit(&stage, "TIMEOUT 200 RETRY 3 BACKOFF 3600000 3600000 local",
                                      BLOCKER);
     queue_stage_wait_running(&stage, id);
     const struct job *job = job_table_find(&stage.broker->jobs, id);
@@ -93,7 +93,7 @@ static void cancel_during_retry(void)
     }
     /* the retry is on its way to the disk */
     struct aw_scope scope;
-    aw_scope_enter(&scope, aw_after_ms(5000));
+    aw_scope_enter(&scope, aw_after_ms(60000));
     cr_expect_eq(queue_stage_cancel(&stage, id), 1);
     aw_scope_leave(&scope);
     cr_expect_str_eq(queue_stage_field(&stage, id, "state"), "cancelled");
@@ -118,7 +118,7 @@ static void cancelled_in_store(void)
         job = job_table_find(&stage.broker->jobs, id);
     }
     struct aw_scope scope;
-    aw_scope_enter(&scope, aw_after_ms(5000));
+    aw_scope_enter(&scope, aw_after_ms(60000));
     cr_expect_eq(queue_stage_end_of(&stage, id), JOB_CANCELLED);
     aw_scope_leave(&scope);
     while (stage.broker->jobs.count > 0)

@@ -29,7 +29,7 @@ static void leave_folder(void)
     folder_remove(folder);
 }
 
-TestSuite(committer, .init = enter_folder, .fini = leave_folder, .timeout = 60);
+TestSuite(committer, .init = enter_folder, .fini = leave_folder, .timeout = 120);
 
 /* --- the stage ---------------------------------------------------------------------- */
 
@@ -334,7 +334,7 @@ static void full_and_idle(void)
     cr_expect_eq(look_at(1), JOB_READY, "reading goes on");
     cr_assert_eq(unlink("ballast"), 0);
     /* nothing is left to be stored: it must find out by itself that there is room again */
-    for (int i = 0; i < 300 && committer_refuses(&committer); i++)
+    for (int i = 0; i < 6000 && committer_refuses(&committer); i++)
         cr_assert_eq(aw_sleep(10), 0);
     cr_assert_not(committer_refuses(&committer));
     insert(&item, id, 100000);

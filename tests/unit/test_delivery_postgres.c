@@ -13,7 +13,7 @@
 POSTGRES_BEFORE_TESTS
 POSTGRES_AFTER_TESTS
 
-TestSuite(delivery_postgres, .timeout = 90);
+TestSuite(delivery_postgres, .timeout = 120);
 
 #define COUNT(number) "*2\r\n*1\r\n$5\r\ncount\r\n*1\r\n$1\r\n" number "\r\n"
 #define HAS_RECEIPT "SELECT count(*) FROM awaitd.receipt WHERE job_id = "
@@ -232,7 +232,7 @@ static void body_poor(void)
                "(store uuid, job_id bigint, at timestamptz NOT NULL DEFAULT now(), PRIMARY KEY "
                "(store, job_id)); GRANT USAGE ON SCHEMA awaitd TO poor; GRANT INSERT ON "
                "awaitd.receipt TO poor");
-    for (int i = 0; i < 200 && !delivery_target.up; i++) {
+    for (int i = 0; i < 1200 && !delivery_target.up; i++) {
         aw_sleep(50);
     }
     cr_expect(delivery_target.up, "it asks again by itself");

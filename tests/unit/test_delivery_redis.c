@@ -21,7 +21,7 @@ static void clean_up(void)
     redis_server_remove(&server);
 }
 
-TestSuite(delivery_redis, .init = prepare, .fini = clean_up, .timeout = 60);
+TestSuite(delivery_redis, .init = prepare, .fini = clean_up, .timeout = 120);
 
 static void once(void (*body)(void))
 {

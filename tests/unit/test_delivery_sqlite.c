@@ -23,7 +23,7 @@ static void leave_folder(void)
     folder_remove(folder);
 }
 
-TestSuite(delivery_sqlite, .init = enter_folder, .fini = leave_folder, .timeout = 60);
+TestSuite(delivery_sqlite, .init = enter_folder, .fini = leave_folder, .timeout = 120);
 
 #define COUNT(number) "*2\r\n*1\r\n$8\r\ncount(*)\r\n*1\r\n$1\r\n" number "\r\n"
 

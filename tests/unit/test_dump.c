@@ -46,6 +46,7 @@ static int dump(void *argument)
     cr_expect_eq(aw_task_dump(look, &found), aw_task_count());
     cr_expect_eq(found.sleeper.state, AW_TASK_READY);
     cr_expect_str_eq(found.sleeper.where, "");
+    cr_assert_eq(aw_yield(), 0); /* it sleeps from now on */
     cr_assert_eq(aw_sleep(10), 0);
 
     found = (struct found){0};
@@ -167,7 +168,7 @@ static void spawn_jobs(size_t count, struct job jobs[], struct aw_task *tasks[])
 static int fail_fast(void *argument)
 {
     (void)argument;
-    struct job jobs[] = {{60000, 1}, {1, 2}, {4, -EIO}, {60000, 4}};
+    struct job jobs[] = {{60000, 1}, {1, 2}, {300, -EIO}, {60000, 4}};
     struct aw_task *tasks[4];
     int results[4];
     spawn_jobs(4, jobs, tasks);
@@ -235,7 +236,7 @@ Test(gather, an_interrupted_fail_fast_gather_cancels_and_waits)
 static int wait_any(void *argument)
 {
     (void)argument;
-    struct job jobs[] = {{60000, 1}, {10, 2}, {1, 3}};
+    struct job jobs[] = {{60000, 1}, {300, 2}, {1, 3}};
     struct aw_task *tasks[3];
     size_t index = 99;
     spawn_jobs(3, jobs, tasks);

@@ -198,7 +198,7 @@ static int wrong_waiters(void *argument)
     return 0;
 }
 
-Test(group, who_cannot_wait_for_it_is_told, .timeout = 20)
+Test(group, who_cannot_wait_for_it_is_told, .timeout = 120)
 {
     cr_assert_eq(aw_run(wrong_waiters, NULL), 0);
 }
@@ -229,7 +229,9 @@ static int cancel_a_tree(void *argument)
     struct nest nest = {4, &settled};
     struct aw_task *task;
     cr_assert_eq(aw_spawn(&task, nested, &nest), 0);
-    aw_sleep(2);
+    while (aw_task_count() < 2 + 1 + 3 + 9 + 27 + 81)
+        cr_assert_eq(aw_yield(), 0);
+    cr_assert_eq(aw_yield(), 0); /* the last ones wait now too */
     cr_expect_eq(aw_task_count(), 2 + 1 + 3 + 9 + 27 + 81);
     aw_cancel(task);
     cr_expect_eq(aw_await(task), -ECANCELED);

@@ -176,7 +176,7 @@ static int returned_before_the_wait_body(void *argument)
     return 0;
 }
 
-Test(loan, one_that_came_back_before_the_wait_is_noticed, .timeout = 20)
+Test(loan, one_that_came_back_before_the_wait_is_noticed, .timeout = 120)
 {
     cr_assert_eq(aw_run(returned_before_the_wait_body, NULL), 0);
 }
@@ -213,7 +213,7 @@ static int idle_body(void *argument)
     return 0;
 }
 
-Test(loan, idle_sockets_do_not_use_up_the_wakes, .timeout = 20)
+Test(loan, idle_sockets_do_not_use_up_the_wakes, .timeout = 120)
 {
     cr_assert_eq(aw_run(idle_body, NULL), 0);
 }
@@ -247,7 +247,7 @@ static int cancelled_in_turn_body(void *argument)
     return 0;
 }
 
-Test(loan, the_turn_of_a_cancelled_task_passes_on, .timeout = 20)
+Test(loan, the_turn_of_a_cancelled_task_passes_on, .timeout = 120)
 {
     cr_assert_eq(aw_run(cancelled_in_turn_body, NULL), 0);
 }

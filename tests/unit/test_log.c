@@ -146,7 +146,7 @@ static int flood(void *argument)
     return aw_group_wait(&group);
 }
 
-Test(log, flood_is_bounded_and_what_is_dropped_is_counted, .timeout = 60)
+Test(log, flood_is_bounded_and_what_is_dropped_is_counted, .timeout = 120)
 {
     cr_expect_eq(aw_run(flood, NULL), 0);
 }

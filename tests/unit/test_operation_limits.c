@@ -86,7 +86,8 @@ static int many_waiting(void *argument)
     for (int i = 0; i < MANY; i++)
         start(&jobs[i],
               (struct ring_request){.kind = RING_POLL, .fd = ends[0], .flags = POLLIN});
-    aw_sleep(5);
+    while (operations_running() < MANY)
+        aw_sleep(1);
     cr_expect_eq(operations_running(), MANY);
     for (int i = 0; i < MANY; i += 2)
         aw_cancel(jobs[i].task);
@@ -156,7 +157,7 @@ static int over_the_limit(void *argument)
     return 0;
 }
 
-Test(operation_limits, above_the_limit_tasks_wait_their_turn, .timeout = 20)
+Test(operation_limits, above_the_limit_tasks_wait_their_turn, .timeout = 120)
 {
     struct aw_options options = {.operations_max = LIMIT};
     cr_assert_eq(aw_run_with(&options, over_the_limit, NULL, NULL), 0);
@@ -185,7 +186,7 @@ static int crowd(void *argument)
     return aw_group_wait(&group);
 }
 
-Test(operation_limits, batches_share_the_limit_without_starving, .timeout = 30)
+Test(operation_limits, batches_share_the_limit_without_starving, .timeout = 120)
 {
     int done = 0;
     cr_assert_eq(aw_run(crowd, &done), 0);

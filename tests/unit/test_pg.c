@@ -16,7 +16,7 @@
 POSTGRES_BEFORE_TESTS
 POSTGRES_AFTER_TESTS
 
-TestSuite(pg, .timeout = 60);
+TestSuite(pg, .timeout = 120);
 
 /* --- results --- */
 

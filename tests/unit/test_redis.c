@@ -29,7 +29,7 @@ static void stop_server(void)
     redis_server_remove(&server);
 }
 
-TestSuite(redis, .init = start_server, .fini = stop_server, .timeout = 60);
+TestSuite(redis, .init = start_server, .fini = stop_server, .timeout = 120);
 
 /* Runs body(pool) with a pool of these options; NULL: the server's Unix socket and defaults. */
 struct pool_test {

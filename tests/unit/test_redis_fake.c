@@ -9,7 +9,7 @@
 #include <string.h>
 #include <sys/resource.h>
 
-TestSuite(redis_fake, .timeout = 60);
+TestSuite(redis_fake, .timeout = 120);
 
 static char changes[1000];
 
@@ -273,7 +273,7 @@ static void busy(struct fake_redis *fake, struct aw_redis_pool *pool)
 
 Test(redis_fake, a_server_busy_with_one_long_command_is_waited_for)
 {
-    play(&(struct scene){.options = {.silence_ms = 50, .connect_timeout_ms = 100}}, busy);
+    play(&(struct scene){.options = {.silence_ms = 50, .connect_timeout_ms = 30000}}, busy);
 }
 
 static bool connected_again(void *context)

@@ -24,7 +24,7 @@ static void clean_up(void)
     redis_server_remove(&server);
 }
 
-TestSuite(redis_outage, .init = prepare, .fini = clean_up, .timeout = 60);
+TestSuite(redis_outage, .init = prepare, .fini = clean_up, .timeout = 120);
 
 static char changes[2000];
 

@@ -31,15 +31,17 @@ static void leave_folder(void)
     folder_remove(folder);
 }
 
-TestSuite(sqlite, .init = enter_folder, .fini = leave_folder, .timeout = 60);
+TestSuite(sqlite, .init = enter_folder, .fini = leave_folder, .timeout = 120);
 
 static struct aw_sqlite_pool *pool;
+
+static uint32_t busy_timeout_ms = 300;
 
 static void make_pool(uint32_t connections)
 {
     struct aw_sqlite_pool_options options = { .flags = AW_SQLITE_CREATE | AW_SQLITE_UNTRUSTED,
                                               .connections_max = connections,
-                                              .busy_timeout_ms = 300 };
+                                              .busy_timeout_ms = busy_timeout_ms };
     cr_assert_eq(aw_sqlite_pool_new(&pool, "pool.db", &options, NULL), 0);
 }
 
@@ -165,6 +167,9 @@ static int busy_body(void *argument)
     cr_assert_eq(aw_sqlite_execute(other, "BEGIN IMMEDIATE; INSERT INTO t VALUES (1)", NULL), 0);
     expect_error("INSERT INTO t VALUES (2)", "SQLITE_BUSY", "locked");
 
+    aw_sqlite_pool_free(pool);
+    busy_timeout_ms = 60000;
+    make_pool(2);
     struct aw_task *waiting = start("INSERT INTO t VALUES (3)");
     cr_expect_eq(aw_sleep(20), 0);
     cr_expect_not(aw_finished(waiting), "it waits, and the loop goes on");

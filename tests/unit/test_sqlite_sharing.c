@@ -24,7 +24,7 @@ static void leave_folder(void)
     folder_remove(folder);
 }
 
-TestSuite(sqlite_sharing, .init = enter_folder, .fini = leave_folder, .timeout = 60);
+TestSuite(sqlite_sharing, .init = enter_folder, .fini = leave_folder, .timeout = 120);
 
 static const char many_rows[] =
     "INSERT INTO t(v) WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n"

@@ -33,7 +33,7 @@ static void leave_folder(void)
     folder_remove(folder);
 }
 
-TestSuite(sqlite_vfs, .init = enter_folder, .fini = leave_folder, .timeout = 60);
+TestSuite(sqlite_vfs, .init = enter_folder, .fini = leave_folder, .timeout = 120);
 
 /* --- round trips --- */
 

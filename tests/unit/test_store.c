@@ -7,7 +7,7 @@
 #include <errno.h>
 #include <string.h>
 
-TestSuite(store, .init = stage_enter_folder, .fini = stage_leave_folder, .timeout = 60);
+TestSuite(store, .init = stage_enter_folder, .fini = stage_leave_folder, .timeout = 120);
 
 /* --- changes ------------------------------------------------------------------------ */
 

@@ -15,7 +15,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-TestSuite(store_open, .init = stage_enter_folder, .fini = stage_leave_folder, .timeout = 60);
+TestSuite(store_open, .init = stage_enter_folder, .fini = stage_leave_folder, .timeout = 120);
 
 /* --- what cannot be opened ---------------------------------------------------------- */
 

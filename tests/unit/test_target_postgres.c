@@ -16,7 +16,7 @@
 POSTGRES_BEFORE_TESTS
 POSTGRES_AFTER_TESTS
 
-TestSuite(target_postgres, .timeout = 90);
+TestSuite(target_postgres, .timeout = 120);
 
 static struct target target;
 static struct aw_group group;
@@ -46,7 +46,7 @@ static int with_target(void *argument)
                      .uri = setting->uri,
                      .connections = setting->connections,
                      .pipeline = 16,
-                     .connect_timeout_ms = 5000},
+                     .connect_timeout_ms = 30000},
         .group = &group,
         .up = true,
         .changed = count_change,
@@ -242,7 +242,8 @@ Test(target_postgres, tells_errors_that_may_pass_from_those_that_stay)
 static void body_stopped(void)
 {
     struct aw_scope scope;
-    aw_scope_enter(&scope, aw_after_ms(100));
+    execute(FORMAT_ROWS, "SELECT 1", NULL); /* now there is a connection */
+    aw_scope_enter(&scope, aw_after_ms(500));
     execute(FORMAT_ROWS, "SELECT pg_sleep(60)", NULL);
     aw_scope_leave(&scope);
     EXPECT_FAILURE(OUTCOME_STOPPED, "57014");
@@ -282,7 +283,7 @@ static struct postgres server;
 
 static void wait_until_up(bool up)
 {
-    for (int i = 0; i < 600 && target.up != up; i++) {
+    for (int i = 0; i < 1200 && target.up != up; i++) {
         aw_sleep(50);
     }
     cr_assert_eq(target.up, up, "%s", target.down_reason);

@@ -26,7 +26,7 @@ static void clean_up(void)
     redis_server_remove(&server);
 }
 
-TestSuite(target_redis, .init = prepare, .fini = clean_up, .timeout = 60);
+TestSuite(target_redis, .init = prepare, .fini = clean_up, .timeout = 120);
 
 /* --- the stage -------------------------------------------------------------------------------- */
 
@@ -57,7 +57,7 @@ static int run_stage(void *argument)
     target = (struct target){
         .type = &target_type_redis,
         .settings = {.name = "cache", .uri = stage->fake ? stage->fake->uri : stage->uri,
-                     .connections = 2, .pipeline = 1024, .connect_timeout_ms = 5000},
+                     .connections = 2, .pipeline = 1024, .connect_timeout_ms = 30000},
         .group = &group,
         .up = true,
         .changed = count_news,
@@ -270,7 +270,7 @@ static void words(struct fake_redis *fake)
         cr_expect(!target.up);
         cr_expect_not_null(strstr(target.down_reason, down[i]), "%s", target.down_reason);
         expect_outcome("GET k", OUTCOME_UNAVAILABLE, "UNAVAILABLE");
-        for (int step = 0; step < 1000 && !target.up; step++) cr_expect_eq(aw_sleep(10), 0);
+        for (int step = 0; step < 6000 && !target.up; step++) cr_expect_eq(aw_sleep(10), 0);
         cr_expect(target.up);
     }
     cr_expect_eq(news, 6);
@@ -303,12 +303,12 @@ static void gone(struct fake_redis *fake)
     (void)fake;
     expect_result("SET k v", "+OK\r\n");
     redis_server_stop(&server, SIGKILL);
-    for (int step = 0; step < 1000 && target.up; step++) cr_expect_eq(aw_sleep(10), 0);
+    for (int step = 0; step < 6000 && target.up; step++) cr_expect_eq(aw_sleep(10), 0);
     cr_expect(!target.up);
     cr_expect_neq(target.down_since_ms, 0);
     expect_outcome("GET k", OUTCOME_UNAVAILABLE, "UNAVAILABLE");
     redis_server_start(&server, NULL);
-    for (int step = 0; step < 1000 && !target.up; step++) cr_expect_eq(aw_sleep(10), 0);
+    for (int step = 0; step < 6000 && !target.up; step++) cr_expect_eq(aw_sleep(10), 0);
     expect_result("GET k", "_\r\n");
     cr_expect_eq(news, 2);
 }

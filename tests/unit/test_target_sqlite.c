@@ -38,7 +38,7 @@ static void leave_folder(void)
     folder_remove(folder);
 }
 
-TestSuite(target_sqlite, .init = enter_folder, .fini = leave_folder, .timeout = 60);
+TestSuite(target_sqlite, .init = enter_folder, .fini = leave_folder, .timeout = 120);
 
 static void begin(const char *path)
 {
@@ -265,7 +265,7 @@ static int down_body(void *argument)
     cr_expect_not(target.up);
     cr_expect(strstr(target.down_reason, "No such file"), "%s", target.down_reason);
     cr_expect_eq(mkdir("folder", 0700), 0);
-    for (int i = 0; i < 500 && !target.up; i++)
+    for (int i = 0; i < 6000 && !target.up; i++)
         cr_assert_eq(aw_sleep(10), 0);
     cr_expect(target.up, "the probe finds out by itself");
     cr_expect_eq(changes, 2);

@@ -79,7 +79,7 @@ static int gather_in_order(void *argument)
 {
     struct trace *trace = argument;
     struct step steps[3] = {
-        {trace, 'a', 30, 1}, {trace, 'b', 10, 2}, {trace, 'c', 20, 3}};
+        {trace, 'a', 600, 1}, {trace, 'b', 10, 2}, {trace, 'c', 300, 3}};
     struct aw_task *tasks[3];
     int results[3];
     for (int i = 0; i < 3; i++)
@@ -102,7 +102,7 @@ static int gather_first_error(void *argument)
 {
     struct trace *trace = argument;
     struct step steps[3] = {
-        {trace, 'a', 20, -EIO}, {trace, 'b', 10, -ENOENT}, {trace, 'c', 30, 7}};
+        {trace, 'a', 300, -EIO}, {trace, 'b', 10, -ENOENT}, {trace, 'c', 600, 7}};
     struct aw_task *tasks[3];
     int results[3];
     for (int i = 0; i < 3; i++)
@@ -440,7 +440,7 @@ static int waits_for_itself(void *argument)
     return aw_await(tasks[0]);
 }
 
-Test(task, gather_and_race_refuse_the_caller_itself, .timeout = 20)
+Test(task, gather_and_race_refuse_the_caller_itself, .timeout = 120)
 {
     cr_assert_eq(run(waits_for_itself, NULL), 3);
 }
