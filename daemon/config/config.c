@@ -37,7 +37,8 @@ void config_socket_set_defaults(struct config_socket *socket)
 
 void config_target_set_defaults(struct config_target *target)
 {
-    *target = (struct config_target){.connections = 8, .connect_timeout_ms = 5 * SECOND_MS};
+    *target = (struct config_target){
+        .connections = 8, .connect_timeout_ms = 5 * SECOND_MS, .lease_max_ms = 30 * SECOND_MS};
 }
 
 void config_queue_set_defaults(struct config_queue *queue)

@@ -51,6 +51,8 @@ struct config_target {
     char *path;        /* sqlite; absolute once loaded */
     uint32_t connections;
     uint32_t pipeline; /* by type unless configured */
+    uint32_t leases;   /* of the connections; a quarter unless configured */
+    uint64_t lease_max_ms;
     uint64_t connect_timeout_ms;
     uint32_t delivery; /* enum config_delivery */
     uint32_t coalesce; /* the most jobs in one transaction; 0: each has its own */

@@ -129,7 +129,8 @@ static int check_file(struct config_builder *builder, const struct section *sect
 /* A target of the users' own processes connects to nothing. */
 static int check_worker(struct config_builder *builder, const struct section *section)
 {
-    static const char *const foreign[] = {"uri",           "path",       "connections", "pipeline",
+    static const char *const foreign[] = {"uri",           "path",       "connections",
+                                          "pipeline",      "leases",     "lease_max",
                                           "password_file", "credential", "connect_timeout"};
     for (size_t i = 0; i < sizeof foreign / sizeof foreign[0]; i++)
         if (section->set[config_key_find(SECTION_TARGET, foreign[i])].file)
@@ -146,6 +147,23 @@ static int check_worker(struct config_builder *builder, const struct section *se
                          section_title(builder, section, title));
 }
 
+/* Jobs keep at least one connection. */
+static int check_leases(struct config_builder *builder, const struct section *section)
+{
+    struct config_target *target = &builder->config.targets[section->index];
+    char title[SECTION_TITLE_SIZE];
+    if (!section->set[config_key_find(SECTION_TARGET, "leases")].file) {
+        uint32_t quarter = target->connections / 4;
+        target->leases = quarter > 0 ? quarter : target->connections > 1 ? 1 : 0;
+        return 0;
+    }
+    if (target->leases == 0 || target->leases < target->connections)
+        return 0;
+    return config_refuse(builder, source_of(section, "leases"),
+                         "leases in %s must be less than connections (%u), or jobs would have none",
+                         section_title(builder, section, title), target->connections);
+}
+
 static int check_target(struct config_builder *builder, const struct section *section)
 {
     struct config_target *target = &builder->config.targets[section->index];
@@ -155,6 +173,9 @@ static int check_target(struct config_builder *builder, const struct section *se
         return result;
     if (target->type == TARGET_TYPE_WORKER)
         return check_worker(builder, section);
+    result = check_leases(builder, section);
+    if (result < 0)
+        return result;
     bool has_pipeline = section->set[config_key_find(SECTION_TARGET, "pipeline")].file != NULL;
     if (target->type == TARGET_TYPE_SQLITE) {
         if (has_pipeline && target->pipeline != PIPELINE_SQLITE)

@@ -51,6 +51,8 @@ static const struct config_key target_keys[] = {
     {"pipeline", VALUE_NUMBER, FIELD(config_target, pipeline), 1, 65536},
     {"connect_timeout", VALUE_DURATION, FIELD(config_target, connect_timeout_ms), 100,
      10 * MINUTE_MS},
+    {"leases", VALUE_NUMBER, FIELD(config_target, leases), 0, 999},
+    {"lease_max", VALUE_DURATION, FIELD(config_target, lease_max_ms), 1, DAY_MS},
     {"password_file", VALUE_PATH, FIELD(config_target, password_file)},
     {"credential", VALUE_TEXT, FIELD(config_target, credential)},
     {"delivery", VALUE_CHOICE, FIELD(config_target, delivery), .words = deliveries},

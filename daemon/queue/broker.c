@@ -49,6 +49,8 @@ static void make_target(struct broker *broker, struct target_lanes *lanes,
                 .pipeline = settings->pipeline,
                 .connect_timeout_ms = (uint32_t)settings->connect_timeout_ms,
                 .delivery = (enum target_delivery)settings->delivery,
+                .leases = settings->leases,
+                .lease_max_ms = settings->lease_max_ms,
                 .password = settings->password,
             },
         .group = &broker->background,
@@ -56,6 +58,7 @@ static void make_target(struct broker *broker, struct target_lanes *lanes,
         .changed = target_changed,
         .context = lanes,
     };
+    aw_semaphore_init(&lanes->target.leases, settings->leases);
     lanes->capacity = target_capacity(&lanes->target);
 }
 

@@ -165,6 +165,10 @@ AW_MUST_CHECK AW_SUSPENDS int broker_run(struct broker *broker, enum result_form
                                          uint32_t count, struct outcome *ret_outcome,
                                          struct aw_error *reterr);
 
+/* The target of that name, for a lease. -ENOENT (NOTARGET), -ESHUTDOWN (UNAVAILABLE). */
+AW_MUST_CHECK int broker_find_target(struct broker *broker, struct argument name,
+                                     struct target **ret_target, struct aw_error *reterr);
+
 /* Comes back once the committer has done all that was asked of it before: 0, or how the caller was
  * interrupted. For the watchdog. */
 AW_MUST_CHECK AW_SUSPENDS int broker_probe(struct broker *broker);

@@ -65,6 +65,9 @@ static void write_targets(const struct broker *broker, struct buffer *out)
                       target->settings.name, target->type->name, target->up ? "up" : "down",
                       lanes->running,
                       target->type->capacity ? target->type->capacity(target) : lanes->capacity);
+        if (target->type->enter)
+            buffer_printf(out, ",leases=%u,leases_max=%u", target->leases_held,
+                          target->settings.leases);
         if (!target->up)
             buffer_printf(out, ",since=%" PRIu64 ",reason=%s", target->down_since_ms,
                           target->down_reason);

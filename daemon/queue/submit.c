@@ -178,6 +178,18 @@ int broker_wait_uncongested(struct broker *broker)
     return aw_event_wait(&broker->committer.uncongested);
 }
 
+int broker_find_target(struct broker *broker, struct argument name, struct target **ret_target,
+                       struct aw_error *reterr)
+{
+    struct target_lanes *target = registry_target(broker, name.data, name.size);
+    if (!target)
+        return broker_unknown_target(broker, name, reterr);
+    if (broker->stopping)
+        return aw_error_set_code(reterr, -ESHUTDOWN, "UNAVAILABLE", "awaitd is stopping");
+    *ret_target = &target->target;
+    return 0;
+}
+
 int broker_run(struct broker *broker, enum result_format format, struct argument target_name,
                const struct argument *arguments, uint32_t count, struct outcome *ret_outcome,
                struct aw_error *reterr)

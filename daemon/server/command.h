@@ -51,6 +51,8 @@ int argument_shown_size(const struct argument *argument);
 
 void command_submit(struct connection *, struct argument *, uint32_t, struct buffer *);
 void command_run(struct connection *, struct argument *, uint32_t, struct buffer *);
+void command_enter(struct connection *, struct argument *, uint32_t, struct buffer *);
+void command_exit(struct connection *, struct argument *, uint32_t, struct buffer *);
 void command_await(struct connection *, struct argument *, uint32_t, struct buffer *);
 void command_gather(struct connection *, struct argument *, uint32_t, struct buffer *);
 void command_race(struct connection *, struct argument *, uint32_t, struct buffer *);

@@ -5,6 +5,7 @@
 #include "protocol/value.h"
 #include "protocol/word.h"
 #include "server/connection.h"
+#include "server/leases.h"
 #include "server/server.h"
 
 #include <ctype.h>
@@ -61,6 +62,7 @@ void command_reset(struct connection *connection, struct argument *arguments, ui
 {
     (void)arguments;
     (void)count;
+    leases_end_all(connection);
     connection->version = 2;
     connection->name[0] = '\0';
     value_simple(reply, "RESET");

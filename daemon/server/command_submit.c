@@ -4,6 +4,7 @@
 #include "protocol/submit_options.h"
 #include "protocol/value.h"
 #include "server/connection.h"
+#include "server/leases.h"
 #include "server/server.h"
 
 #include <errno.h>
@@ -112,6 +113,19 @@ static void answer_outcome(const struct submit_options *options, const struct ou
     }
 }
 
+static int run_leased(struct connection *connection, struct lease *lease,
+                      const struct submit_options *options, struct outcome *outcome,
+                      struct aw_error *reterr)
+{
+    const struct execution execution = {
+        .arguments = options->arguments,
+        .argument_count = options->argument_count,
+        .format = options->format,
+        .result_size_max = connection->server->configuration->result_size_max,
+    };
+    return lease_execute(lease, &execution, outcome, reterr);
+}
+
 void command_run(struct connection *connection, struct argument *arguments, uint32_t count,
                  struct buffer *reply)
 {
@@ -122,11 +136,13 @@ void command_run(struct connection *connection, struct argument *arguments, uint
     struct outcome outcome = {0};
     struct aw_scope scope;
     aw_scope_enter(&scope, options.timeout_ms > 0 ? aw_after_ms(options.timeout_ms) : AW_NEVER);
-    int result = broker_run(connection->server->broker, options.format, options.target,
-                            options.arguments, options.argument_count, &outcome, &error);
+    struct lease *lease = leases_find(connection, &options.target);
+    int result = lease ? run_leased(connection, lease, &options, &outcome, &error)
+                       : broker_run(connection->server->broker, options.format, options.target,
+                                    options.arguments, options.argument_count, &outcome, &error);
     bool timed_out = aw_scope_expired(&scope);
     aw_scope_leave(&scope);
-    if (result == -ECANCELED || result == -ETIME) {
+    if ((result == -ECANCELED || result == -ETIME) && !error.code[0]) {
         outcome.kind = OUTCOME_STOPPED;
         result = 0;
     }

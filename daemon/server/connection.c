@@ -4,6 +4,7 @@
 
 #include "admin/log.h"
 #include "server/command.h"
+#include "server/leases.h"
 #include "server/request.h"
 #include "server/server.h"
 
@@ -189,6 +190,15 @@ static void discard_input(struct connection *connection)
         aw_receive_done(&loan);
 }
 
+/* No handler runs any more. What a lease has open is rolled back before the client is forgotten. */
+static void end_leases(struct connection *connection)
+{
+    if (!connection->leases)
+        return;
+    aw_group_cancel(&connection->lease_tasks);
+    leases_end_all(connection);
+}
+
 static void finish(struct connection *connection)
 {
     if (connection->gone)
@@ -196,12 +206,14 @@ static void finish(struct connection *connection)
     int result = aw_group_wait(&connection->handlers);
     if (result < 0) /* interrupted: the server is being torn down */
         connection->gone = true;
+    end_leases(connection);
     wait_for_output(connection);
     connection->gone = true;
 
     struct aw_scope shield; /* everything in here ends by itself once the socket is shut down */
     aw_shield_enter(&shield, AW_NEVER);
     (void)aw_shutdown(connection->fd, SHUT_RDWR);
+    result = aw_group_wait(&connection->lease_tasks);
     while (connection->writing) {
         aw_event_clear(&connection->changed);
         result = aw_event_wait(&connection->changed);
@@ -270,6 +282,7 @@ int connection_start(struct server *server, int fd, const char *socket_name, uns
     limits.request_size_max = (size_t)server->configuration->request_size_max;
     request_parser_init(&connection->parser, &limits);
     aw_group_init(&connection->handlers, AW_GROUP_COLLECT);
+    aw_group_init(&connection->lease_tasks, AW_GROUP_COLLECT);
     aw_event_init(&connection->changed);
     link_connection(server, connection);
 

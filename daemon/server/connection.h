@@ -7,7 +7,7 @@
  *
  * The end: `end_of_input` (the client sends no more: what it sent is executed and answered),
  * `closing` (read no more, send what is owed, close) or `gone` (nobody reads: drop everything). The
- * reader owns the connection; it waits for handler and writer before it frees it. */
+ * reader owns the connection; it waits for handler, leases and writer before it frees it. */
 #ifndef SERVER_CONNECTION_H
 #define SERVER_CONNECTION_H
 
@@ -21,6 +21,7 @@
 #define LIBRARY_NAME_SIZE 32
 
 struct command;
+struct lease;
 struct server;
 struct waiting_request;
 
@@ -55,6 +56,9 @@ struct connection {
     struct aw_group handlers;
     struct waiting_request *waiting; /* what the handler begins with */
     const struct command *running;   /* the waiting command that runs, or NULL */
+
+    struct lease *leases; /* leases.h */
+    struct aw_group lease_tasks;
 
     struct buffer out;
     struct reply *first_reply;

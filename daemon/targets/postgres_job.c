@@ -19,14 +19,15 @@ struct reader {
     uint32_t at;
 };
 
-static int check_statement(uint32_t number, const struct argument *sql,
+static int check_statement(const struct postgres_job *job, const struct argument *sql,
                            const struct argument *parameters, uint32_t parameter_count,
                            struct aw_error *reterr)
 {
     if (sql->null) {
-        return aw_error_set(reterr, -EINVAL, "statement %u is NULL", number);
+        return aw_error_set(reterr, -EINVAL, "statement %u is NULL", job->statement_count + 1);
     }
-    const char *refusal = aw_pg_refusal(sql->data, sql->size);
+    const char *refusal = job->leased ? aw_pg_lease_refusal(sql->data, sql->size)
+                                      : aw_pg_refusal(sql->data, sql->size);
     if (refusal != NULL) {
         char word[AW_PG_WORD_SIZE];
         aw_pg_first_word(sql->data, sql->size, word);
@@ -53,8 +54,7 @@ static int add_statement(struct postgres_job *job, struct reader *reader,
 {
     const struct argument *parameters = reader->arguments + reader->at;
     struct aw_pg_value *values = job->values + reader->at;
-    int status =
-        check_statement(job->statement_count + 1, sql, parameters, parameter_count, reterr);
+    int status = check_statement(job, sql, parameters, parameter_count, reterr);
     if (status < 0) {
         return status;
     }
@@ -128,16 +128,20 @@ static void judge(struct postgres_job *job)
     job->atomic = plain || job->explicit_transaction;
 }
 
-int postgres_job_parse(struct postgres_job *ret_job, const struct argument *arguments,
-                       uint32_t count, struct aw_error *reterr)
+static int parse(struct postgres_job *ret_job, bool leased, const struct argument *arguments,
+                 uint32_t count, struct aw_error *reterr)
 {
     if (count == 0) {
         return aw_error_set(reterr, -EINVAL, "%s", usage);
     }
-    struct postgres_job job = {0};
+    struct postgres_job job = {.leased = leased};
     struct reader reader = {arguments, count, 1};
     job.several = !arguments[0].null && arguments[0].size == 2 &&
                   strncasecmp(arguments[0].data, "TX", 2) == 0;
+    if (job.several && leased) {
+        return aw_error_set(reterr, -EINVAL, "TX is not for a leased connection: send BEGIN, the "
+                            "statements and COMMIT");
+    }
     job.statements = calloc(job.several ? count / 2 + 1 : 1, sizeof *job.statements);
     job.values = calloc(count, sizeof *job.values);
     int status = job.statements != NULL && job.values != NULL
@@ -154,6 +158,18 @@ int postgres_job_parse(struct postgres_job *ret_job, const struct argument *argu
     judge(&job);
     *ret_job = job;
     return 0;
+}
+
+int postgres_job_parse(struct postgres_job *ret_job, const struct argument *arguments,
+                       uint32_t count, struct aw_error *reterr)
+{
+    return parse(ret_job, false, arguments, count, reterr);
+}
+
+int postgres_job_parse_leased(struct postgres_job *ret_job, const struct argument *arguments,
+                              uint32_t count, struct aw_error *reterr)
+{
+    return parse(ret_job, true, arguments, count, reterr);
 }
 
 void postgres_job_free(struct postgres_job *job)

@@ -13,6 +13,7 @@ struct postgres_job {
     struct aw_pg_statement *statements; /* texts and values point into the arguments */
     uint32_t statement_count;
     struct aw_pg_value *values;
+    bool leased;               /* for a connection of its own */
     bool several;              /* TX: the result is an array, one element a statement */
     bool explicit_transaction; /* something in it could commit a part by itself */
     bool atomic; /* all or nothing, whatever happens: not a lone CALL, DO, VACUUM ... */
@@ -21,6 +22,10 @@ struct postgres_job {
 /* 0; -EINVAL: the arguments do not have that form, or a statement may not run here; -ENOMEM. */
 AW_MUST_CHECK int postgres_job_parse(struct postgres_job *ret_job, const struct argument *arguments,
                                      uint32_t count, struct aw_error *reterr);
+/* The same for one statement on a leased connection, where BEGIN, SET and so on are allowed. */
+AW_MUST_CHECK int postgres_job_parse_leased(struct postgres_job *ret_job,
+                                            const struct argument *arguments, uint32_t count,
+                                            struct aw_error *reterr);
 void postgres_job_free(struct postgres_job *job);
 
 #endif

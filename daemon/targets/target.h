@@ -77,6 +77,26 @@ struct target_type {
     AW_SUSPENDS void (*execute)(struct target *target, const struct execution *execution,
                                 struct outcome *ret_outcome);
 
+    /* Leases (lease.h); NULL in a type without connections. One task calls all four of a session.
+     *
+     * Waits until this task has a connection for itself. `lost` is set whenever is_alive may have
+     * changed. Negative errno with one line in *reterr. */
+    AW_SUSPENDS int (*enter)(struct target *target, struct aw_event *lost, void **ret_session,
+                             struct aw_error *reterr);
+
+    /* Runs one execution there. 0: *ret_outcome is filled; -EINVAL: refused, *reterr has the
+     * reply's word and why. When the task is interrupted the engine is told to stop it. */
+    AW_SUSPENDS int (*execute_in)(struct target *target, void *session,
+                                  const struct execution *execution, struct outcome *ret_outcome,
+                                  struct aw_error *reterr);
+
+    /* Whether the session's connection is still there; if not, *reterr says why. */
+    bool (*is_alive)(struct target *target, void *session, struct aw_error *reterr);
+
+    /* Rolls back what is open and gives the connection back as new, or closes it. Whether a
+     * transaction was open. Called in a shield: bounds itself. */
+    AW_SUSPENDS bool (*exit)(struct target *target, void *session);
+
     /* Closes connections and frees the state; nothing executes any more. */
     AW_SUSPENDS void (*stop)(struct target *target);
 };
@@ -97,6 +117,8 @@ struct target_settings {
     uint32_t pipeline; /* the most executions in flight on one connection; default 16 (postgres),
                           1,024 (redis), 1 (sqlite) */
     uint32_t connect_timeout_ms; /* default 5,000 */
+    uint32_t leases;             /* of the connections, for leases; 0: none */
+    uint64_t lease_max_ms;       /* the longest lease, and the usual one */
     enum target_delivery delivery;
     const char *store;     /* name of the queue's store (a UUID): no other daemon has it */
     const char *password;  /* from a file or credential, NULL if none; never logged */
@@ -107,6 +129,8 @@ struct target {
     struct target_settings settings;
     struct aw_group *group; /* for the target's background tasks; cancelled before stop */
     void *state;            /* the type's own */
+    struct aw_semaphore leases; /* one for each connection that may be leased */
+    uint32_t leases_held;
 
     /* Written by the target through target_set_up / target_set_down, read by the scheduler. */
     bool up;

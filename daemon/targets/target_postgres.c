@@ -321,10 +321,78 @@ static void postgres_execute(struct target *target, const struct execution *exec
     postgres_job_free(&job);
 }
 
+/* --- leases ---------------------------------------------------------------------------- */
+
+static int postgres_enter(struct target *target, struct aw_event *lost, void **ret_session,
+                          struct aw_error *reterr)
+{
+    struct postgres_state *state = target->state;
+    struct aw_pg_lease *lease = NULL;
+    int status = aw_pg_lease_enter(state->pool, lost, &lease, reterr);
+    *ret_session = lease;
+    return status;
+}
+
+static void judge_leased(int status, const struct attempt *attempt, struct outcome *outcome)
+{
+    const struct aw_error *error = &attempt->error;
+    switch (status) {
+    case 0:
+        set_result(outcome, attempt->execution, attempt->results, 0, false);
+        break;
+    case -ERESTART: /* a late cancellation of the statement before: rolled back like any other */
+        outcome_set(outcome, OUTCOME_RETRY, error->code, "%s", error->message);
+        break;
+    case -ESHUTDOWN:
+        outcome_set(outcome, OUTCOME_UNAVAILABLE, error->code, "%s", error->message);
+        break;
+    default:
+        set_failure(outcome, NULL, status, error, true);
+        break;
+    }
+}
+
+static int postgres_execute_in(struct target *target, void *session,
+                               const struct execution *execution, struct outcome *ret_outcome,
+                               struct aw_error *reterr)
+{
+    struct postgres_job job;
+    struct aw_error error = {0};
+    int status = postgres_job_parse_leased(&job, execution->arguments, execution->argument_count,
+                                           &error);
+    if (status < 0) {
+        return aw_error_set_code(reterr, -EINVAL, "ERR", "target %s: %s", target->settings.name,
+                                 error.message);
+    }
+    struct attempt attempt = {.execution = execution, .job = &job};
+    status = aw_pg_lease_run(session, job.statements, execution->result_size_max, &attempt.results,
+                             &attempt.error);
+    judge_leased(status, &attempt, ret_outcome);
+    aw_pg_results_free(attempt.results);
+    postgres_job_free(&job);
+    return 0;
+}
+
+static bool postgres_is_alive(struct target *target, void *session, struct aw_error *reterr)
+{
+    (void)target;
+    return aw_pg_lease_is_alive(session, reterr);
+}
+
+static bool postgres_exit(struct target *target, void *session)
+{
+    (void)target;
+    return aw_pg_lease_exit(session);
+}
+
 const struct target_type target_type_postgres = {
     .name = "postgres",
     .check = postgres_check,
     .start = postgres_start,
     .execute = postgres_execute,
+    .enter = postgres_enter,
+    .execute_in = postgres_execute_in,
+    .is_alive = postgres_is_alive,
+    .exit = postgres_exit,
     .stop = postgres_stop,
 };

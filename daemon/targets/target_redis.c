@@ -1,8 +1,8 @@
 /* target_redis.c - a Redis server as a target: the arguments are the command, the reply is the
  * result.
  *
- * Of the configured `connections`, half (rounded up) are shared by all ordinary commands and the
- * rest, at least one, are lent to blocking ones (BLPOP ...).
+ * Of the configured `connections`, half (rounded up) are shared by all ordinary commands, `leases`
+ * are for leases, and the rest, at least one, are lent to blocking commands (BLPOP ...).
  *
  * Exactly-once: see redis_receipt.h. At-most-once: a command that was sent and not answered is
  * INTERRUPTED, also when it was its job that was stopped. */
@@ -209,13 +209,15 @@ static int redis_start(struct target *target, struct aw_error *reterr)
     char client_name[64];
     snprintf(client_name, sizeof client_name, "awaitd:%.40s", settings->name);
     uint32_t shared = settings->connections / 2 + settings->connections % 2;
-    uint32_t blocking = settings->connections - shared;
+    uint32_t rest = settings->connections - shared;
+    uint32_t blocking = rest > settings->leases ? rest - settings->leases : 1;
     struct aw_redis_options options = {
         .uri = settings->uri,
         .password = settings->password,
         .client_name = client_name,
         .connections_max = shared,
-        .blocking_connections_max = blocking ? blocking : 1,
+        .blocking_connections_max = blocking,
+        .leased_connections_max = settings->leases,
         .in_flight_max = settings->pipeline,
         .connect_timeout_ms = settings->connect_timeout_ms,
         .changed = pool_changed,
@@ -228,6 +230,13 @@ static int redis_start(struct target *target, struct aw_error *reterr)
     }
     target->state = state;
     return 0;
+}
+
+/* The same value may be shorter as RESP3 than on Redis' wire (nulls): the exact limit is checked on
+ * what is stored. */
+static size_t wire_max(const struct execution *execution)
+{
+    return execution->result_size_max <= SIZE_MAX / 2 ? execution->result_size_max * 2 : SIZE_MAX;
 }
 
 /* Sends the command, with its receipt when `receipted`. */
@@ -245,13 +254,9 @@ static int send_command(struct target *target, const struct execution *execution
         result = redis_receipt_fill(target, execution, words.data, words.sizes, &key);
     if (result < 0)
         (void)aw_error_set(reterr, result, "no memory to send the command");
-    /* The same value may be shorter as RESP3 than on Redis' wire (nulls): the exact limit is
-     * checked on what is stored. */
-    size_t wire_max = execution->result_size_max <= SIZE_MAX / 2 ? execution->result_size_max * 2
-                                                                 : SIZE_MAX;
     if (result == 0)
         result = aw_redis_command(state->pool, before + execution->argument_count, words.data,
-                                  words.sizes, wire_max, ret_reply, reterr);
+                                  words.sizes, wire_max(execution), ret_reply, reterr);
     buffer_free(&key);
     words_free(&words);
     return result;
@@ -298,6 +303,66 @@ static void redis_execute(struct target *target, const struct execution *executi
     aw_redis_reply_free(reply);
 }
 
+/* --- leases ----------------------------------------------------------------------------------- */
+
+static int redis_enter(struct target *target, struct aw_event *lost, void **ret_session,
+                       struct aw_error *reterr)
+{
+    struct redis_target *state = target->state;
+    struct aw_redis_lease *lease = NULL;
+    int result = aw_redis_lease_enter(state->pool, lost, &lease, reterr);
+    *ret_session = lease;
+    return result;
+}
+
+static int check_leased(const struct execution *execution, const struct words *words,
+                        struct aw_error *reterr)
+{
+    for (uint32_t i = 0; i < execution->argument_count; i++)
+        if (execution->arguments[i].null)
+            return aw_error_set(reterr, -EINVAL,
+                                "argument %u is NULL, which Redis commands do not know", i + 1);
+    return aw_redis_lease_check(execution->argument_count, words->data, words->sizes, reterr);
+}
+
+static int redis_execute_in(struct target *target, void *session,
+                            const struct execution *execution, struct outcome *ret_outcome,
+                            struct aw_error *reterr)
+{
+    struct words words;
+    struct aw_error error = {0};
+    struct aw_redis_reply *reply = NULL;
+    if (words_make(&words, execution->arguments, execution->argument_count, 0) < 0)
+        return aw_error_set_code(reterr, -ENOMEM, "ERR", "no memory for the command");
+    int result = check_leased(execution, &words, &error);
+    if (result < 0) {
+        words_free(&words);
+        return aw_error_set_code(reterr, -EINVAL, "ERR", "target %s: %s", target->settings.name,
+                                 error.message);
+    }
+    result = aw_redis_lease_command(session, execution->argument_count, words.data, words.sizes,
+                                    wire_max(execution), &reply, &error);
+    words_free(&words);
+    if (result < 0)
+        fail(result, &error, ret_outcome);
+    else
+        succeed(execution, reply, ret_outcome);
+    aw_redis_reply_free(reply);
+    return 0;
+}
+
+static bool redis_is_alive(struct target *target, void *session, struct aw_error *reterr)
+{
+    (void)target;
+    return aw_redis_lease_is_alive(session, reterr);
+}
+
+static bool redis_exit(struct target *target, void *session)
+{
+    (void)target;
+    return aw_redis_lease_exit(session);
+}
+
 static void redis_stop(struct target *target)
 {
     struct redis_target *state = target->state;
@@ -312,5 +377,9 @@ const struct target_type target_type_redis = {
     .check = redis_check,
     .start = redis_start,
     .execute = redis_execute,
+    .enter = redis_enter,
+    .execute_in = redis_execute_in,
+    .is_alive = redis_is_alive,
+    .exit = redis_exit,
     .stop = redis_stop,
 };

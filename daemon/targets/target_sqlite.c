@@ -229,6 +229,81 @@ static void execute(struct target *target, const struct execution *execution,
         target_set_up(target);
 }
 
+/* --- leases: one writer at a time also here, so a lease that has written holds up the others until
+ * it commits, or until its deadline ------------------------------------------------------------- */
+
+static int enter(struct target *target, struct aw_event *lost, void **ret_session,
+                 struct aw_error *reterr)
+{
+    struct sqlite_target *state = target->state;
+    struct aw_sqlite_session *session = NULL;
+    int result = aw_sqlite_session_enter(state->pool, lost, &session, reterr);
+    *ret_session = session;
+    return result;
+}
+
+static int parse_leased(const struct target *target, const struct execution *execution,
+                        struct sqlite_job *ret_job, struct aw_error *reterr)
+{
+    struct aw_error error = { 0 };
+    int result = sqlite_job_parse(execution->arguments, execution->argument_count, ret_job, &error);
+    if (result == 0 && ret_job->transaction) {
+        sqlite_job_free(ret_job);
+        result = aw_error_set(&error, -EINVAL, "TX is not for a leased connection: send BEGIN, the "
+                                               "statements and COMMIT");
+    }
+    if (result < 0)
+        aw_error_set_code(reterr, result, "ERR", "target %s: %s", target->settings.name,
+                          error.message);
+    return result;
+}
+
+static int execute_in(struct target *target, void *session, const struct execution *execution,
+                      struct outcome *ret_outcome, struct aw_error *reterr)
+{
+    struct sqlite_job job;
+    int result = parse_leased(target, execution, &job, reterr);
+    if (result < 0)
+        return result;
+    struct aw_error error = { 0 };
+    struct buffer out = { 0 };
+    struct sqlite_result rows = { .job = &job,
+                                  .format = execution->format,
+                                  .size_max = execution->result_size_max,
+                                  .error = &error,
+                                  .out = &out };
+    struct aw_sqlite_receiver receiver = sqlite_result_receiver(&rows);
+    result = aw_sqlite_session_query(session, job.statements, &receiver, &error);
+    buffer_free(&rows.rows);
+    sqlite_job_free(&job);
+    if (result < 0) {
+        error.number = result;
+        buffer_free(&out);
+        fail(target, &error, ret_outcome);
+        return 0;
+    }
+    if (result == AW_SQLITE_ROLLED_BACK_BEFORE)
+        value_simple(&out, "ROLLBACK");
+    outcome_set(ret_outcome, OUTCOME_DONE, "", "%s", "");
+    ret_outcome->result = out;
+    return 0;
+}
+
+static bool is_alive(struct target *target, void *session, struct aw_error *reterr)
+{
+    if (aw_sqlite_session_is_alive(session))
+        return true;
+    aw_error_set(reterr, -EUCLEAN, "a write to %s has failed and it is being recovered",
+                 target->settings.path);
+    return false;
+}
+
+static bool leave(struct target *target, void *session)
+{
+    (void)target;
+    return aw_sqlite_session_exit(session);
+}
+
 static void stop(struct target *target)
 {
     struct sqlite_target *state = target->state;
@@ -244,5 +319,9 @@ const struct target_type target_type_sqlite = {
     .check = check,
     .start = start,
     .execute = execute,
+    .enter = enter,
+    .execute_in = execute_in,
+    .is_alive = is_alive,
+    .exit = leave,
     .stop = stop,
 };

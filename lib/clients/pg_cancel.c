@@ -98,6 +98,9 @@ static int cancel_task(void *argument)
         connection->cancel = NULL;
         connection->cancel_ended_ns = aw_now_ns();
         pg_cancel_head_changed(connection);
+        if (connection->lease != NULL) {
+            aw_event_set(connection->lease->changed); /* its next statement may wait for that */
+        }
         pg_pool_dispatch(connection->pool);
     }
     return status;

@@ -93,13 +93,15 @@ static int wait_readable(struct pg_connection *connection)
 {
     struct aw_pg_pool *pool = connection->pool;
     struct aw_scope scope;
-    bool surplus = TAILQ_EMPTY(&connection->in_flight) && pool->open_count > 1;
+    bool surplus = TAILQ_EMPTY(&connection->in_flight) && connection->lease == NULL &&
+                   pool->open_count > 1;
     aw_scope_enter(&scope, surplus ? aw_after_ms(pool->options.idle_timeout_ms) : AW_NEVER);
     int status = aw_poll(PQsocket(connection->handle), POLLIN);
     if (status == -ETIME && aw_scope_expired(&scope)) {
         uint64_t idle_ns = aw_now_ns() - connection->idle_since_ns;
         connection->retiring = connection->retiring ||
-                               (TAILQ_EMPTY(&connection->in_flight) && pool->open_count > 1 &&
+                               (TAILQ_EMPTY(&connection->in_flight) && connection->lease == NULL &&
+                                pool->open_count > 1 &&
                                 idle_ns >= pool->options.idle_timeout_ms * AW_NS_PER_MS);
         status = 0;
     }
@@ -107,12 +109,18 @@ static int wait_readable(struct pg_connection *connection)
     return status < 0 ? status : 0;
 }
 
+static bool is_done(const struct pg_connection *connection)
+{
+    return connection->broken || (connection->retiring && connection->lease == NULL &&
+                                  TAILQ_EMPTY(&connection->in_flight));
+}
+
 /* Reads until the connection ends. */
 static void serve(struct pg_connection *connection)
 {
     while (!connection->broken) {
         pg_receive(connection);
-        if (connection->broken || (connection->retiring && TAILQ_EMPTY(&connection->in_flight))) {
+        if (is_done(connection)) {
             break;
         }
         pg_pool_dispatch(connection->pool);
@@ -195,6 +203,7 @@ static void use_connection(struct pg_connection *connection)
     PQsetNoticeReceiver(connection->handle, take_notice, connection);
     connection->depth = 1;
     connection->broken = connection->retiring = connection->session_ended = false;
+    connection->draining = false;
     connection->cancel_ended_ns = 0;
     connection->opened_ns = connection->idle_since_ns = aw_now_ns();
 
@@ -219,6 +228,7 @@ static void use_connection(struct pg_connection *connection)
         (void)ended;
     }
     fail_in_flight(connection);
+    pg_lease_connection_gone(connection);
     PQfinish(connection->handle);
     connection->handle = NULL;
     pg_statement_cache_clear(&connection->cache);
@@ -260,7 +270,8 @@ static uint64_t connect_and_use(struct pg_connection *connection)
  * open it once the pause after a failed attempt is over. */
 static bool is_superfluous(const struct aw_pg_pool *pool)
 {
-    return pool->connection_count > 1 && pool->waiting_count == 0;
+    return pool->connection_count > 1 && pool->waiting_count == 0 &&
+           pool->lease_waiting_count == 0;
 }
 
 static int connection_task(void *argument)

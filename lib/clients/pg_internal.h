@@ -7,6 +7,7 @@
  *   pg_request.c     what is sent for a request
  *   pg_receive.c     what comes back, matched to the request at the head
  *   pg_cancel.c      stopping the request at the head, on the server
+ *   pg_lease.c       a connection for one task alone
  *
  * Who owns what: a request belongs to the task that runs it until that task abandons it; from
  * then on to its connection, which frees it when its turn has come. A connection belongs to its
@@ -109,6 +110,9 @@ struct pg_connection {
     uint64_t idle_since_ns;
     uint64_t cancel_ended_ns; /* 0: never cancelled anything */
     struct pg_cancel *cancel; /* under way: nothing new is sent meanwhile */
+    struct aw_pg_lease *lease; /* who has it alone, or NULL */
+    bool draining;            /* gets nothing new: a lease takes it once nothing is in flight */
+    PGTransactionStatusType transaction; /* as of the last answer, while leased */
     struct aw_event flush_wanted;
     struct aw_scope serving;  /* valid while is_serving */
     bool is_serving;
@@ -121,6 +125,20 @@ struct pg_connection {
 
 TAILQ_HEAD(pg_connection_list, pg_connection);
 
+/* Waits in the pool's list until it is granted; then `connection` is its own until it is given back
+ * or lost (then NULL, and `lost` says why). Belongs to the task that entered it. */
+struct aw_pg_lease {
+    TAILQ_ENTRY(aw_pg_lease) link;
+    struct aw_pg_pool *pool;
+    struct pg_connection *connection;
+    bool waiting;
+    bool in_transaction;      /* when the connection was last heard of */
+    struct aw_error lost;
+    struct aw_event *changed; /* the owner's: set when `connection` comes, goes or is free again */
+};
+
+TAILQ_HEAD(pg_lease_queue, aw_pg_lease);
+
 struct aw_pg_pool {
     struct aw_pg_options options; /* with the defaults filled in; strings are copies */
     PQconninfoOption *settings;   /* the uri, parsed */
@@ -131,6 +149,9 @@ struct aw_pg_pool {
     uint32_t open_count;
     struct pg_request_queue waiting;
     uint32_t waiting_count;
+    struct pg_lease_queue leases_waiting;
+    uint32_t lease_waiting_count;
+    bool draining;         /* some connection is */
     uint64_t open_after_ns; /* no additional connection before, since the last try failed */
     uint32_t failures;
     bool up;
@@ -144,6 +165,22 @@ void pg_pool_withdraw(struct aw_pg_pool *pool, struct pg_request *request);
 void pg_pool_dispatch(struct aw_pg_pool *pool);
 void pg_pool_set_up(struct aw_pg_pool *pool);
 void pg_pool_set_down(struct aw_pg_pool *pool, const struct aw_error *why);
+
+/* pg_lease.c */
+void pg_lease_dispatch(struct aw_pg_pool *pool);
+void pg_lease_fail_waiting(struct aw_pg_pool *pool, const struct aw_error *why);
+void pg_lease_connection_gone(struct pg_connection *connection);
+
+/* pg_run.c */
+/* Checks one statement for a shared connection, or for a leased one. */
+AW_MUST_CHECK int pg_check_statement(const struct aw_pg_statement *statement, bool leased,
+                                     const char *where, size_t *size, struct aw_error *reterr);
+/* Waits for the end of a request that was submitted or sent. 0, or the interruption. */
+AW_MUST_CHECK AW_SUSPENDS int pg_wait_for(struct aw_pg_pool *pool, struct pg_request *request);
+/* How a finished request looks to a caller who was (interrupted < 0) or was not interrupted. */
+AW_MUST_CHECK int pg_request_result(const struct pg_request *request, int interrupted,
+                                    struct aw_error *reterr);
+int pg_still_running(struct aw_error *reterr);
 
 /* pg_connection.c */
 AW_MUST_CHECK int pg_connection_start(struct aw_pg_pool *pool);

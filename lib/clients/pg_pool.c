@@ -17,7 +17,8 @@
 static bool takes_more(const struct pg_connection *connection, const struct pg_request *request)
 {
     return connection->state == PG_CONNECTION_OPEN && !connection->broken &&
-           !connection->retiring && connection->cancel == NULL &&
+           !connection->retiring && connection->cancel == NULL && connection->lease == NULL &&
+           !connection->draining &&
            (connection->in_flight_count == 0 ||
             (connection->in_flight_count < connection->depth &&
              connection->in_flight_size + request->size_bytes <=
@@ -61,10 +62,11 @@ static void finish_waiting(struct aw_pg_pool *pool, const struct aw_error *why)
 
 void pg_pool_dispatch(struct aw_pg_pool *pool)
 {
+    pg_lease_dispatch(pool);
     for (struct pg_request *request; (request = TAILQ_FIRST(&pool->waiting)) != NULL;) {
         struct pg_connection *connection = find_idle(pool, request);
         if (connection == NULL) {
-            if (pool->opening_count >= pool->waiting_count) {
+            if (pool->opening_count >= pool->waiting_count + pool->lease_waiting_count) {
                 return; /* each of them will have a connection of its own in a moment */
             }
             if (pool->connection_count < pool->options.connections && !pool->closing &&
@@ -119,6 +121,7 @@ void pg_pool_set_down(struct aw_pg_pool *pool, const struct aw_error *why)
     pool->up = false;
     pool->down = *why;
     finish_waiting(pool, why);
+    pg_lease_fail_waiting(pool, why);
     if (news && pool->options.changed != NULL) {
         pool->options.changed(pool->options.context, false, why->message);
     }
@@ -180,6 +183,7 @@ int aw_pg_pool_create(struct aw_pg_pool **ret_pool, const struct aw_pg_options *
     aw_group_init(&pool->group, AW_GROUP_COLLECT);
     TAILQ_INIT(&pool->connections);
     TAILQ_INIT(&pool->waiting);
+    TAILQ_INIT(&pool->leases_waiting);
     pool->up = true; /* until the contrary is known */
     int status = fill_options(pool, options);
     if (status == 0) {
@@ -217,5 +221,6 @@ void aw_pg_pool_free(struct aw_pg_pool *pool)
     struct aw_error closed = {0};
     aw_error_set(&closed, -ENOTCONN, "the connection pool was closed");
     finish_waiting(pool, &closed);
+    pg_lease_fail_waiting(pool, &closed);
     free_pool(pool);
 }

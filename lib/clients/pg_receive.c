@@ -43,6 +43,10 @@ int pg_request_outcome(const struct pg_connection *connection, const struct pg_r
  * else is in flight. The gate keeps such statements out: this is the second line. */
 static void check_transaction_ended(struct pg_connection *connection, struct pg_request *request)
 {
+    if (connection->lease != NULL) { /* its owner's business */
+        connection->transaction = PQtransactionStatus(connection->handle);
+        return;
+    }
     if (connection->in_flight_count > 1 ||
         PQtransactionStatus(connection->handle) == PQTRANS_IDLE) {
         return;

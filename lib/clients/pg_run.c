@@ -18,14 +18,11 @@
 #define PARAMETERS_MAX 65535u
 #define REQUEST_SIZE_MAX ((size_t)1 << 30) /* the server's limit of one message */
 
-static int check_statement(const struct aw_pg_statement *statement, uint32_t index, uint32_t count,
-                           size_t *size, struct aw_error *reterr)
+int pg_check_statement(const struct aw_pg_statement *statement, bool leased, const char *where,
+                       size_t *size, struct aw_error *reterr)
 {
-    char where[32] = "";
-    if (count > 1) {
-        snprintf(where, sizeof where, "statement %u: ", index + 1);
-    }
-    const char *refusal = aw_pg_refusal(statement->sql, statement->sql_size);
+    const char *refusal = leased ? aw_pg_lease_refusal(statement->sql, statement->sql_size)
+                                 : aw_pg_refusal(statement->sql, statement->sql_size);
     if (refusal != NULL) {
         char word[AW_PG_WORD_SIZE];
         aw_pg_first_word(statement->sql, statement->sql_size, word);
@@ -52,6 +49,16 @@ static int check_statement(const struct aw_pg_statement *statement, uint32_t ind
         *size += value->size;
     }
     return 0;
+}
+
+static int check_statement(const struct aw_pg_statement *statement, uint32_t index, uint32_t count,
+                           size_t *size, struct aw_error *reterr)
+{
+    char where[32] = "";
+    if (count > 1) {
+        snprintf(where, sizeof where, "statement %u: ", index + 1);
+    }
+    return pg_check_statement(statement, false, where, size, reterr);
 }
 
 static int check_run(const struct aw_pg_run *run, struct aw_error *reterr)
@@ -109,7 +116,7 @@ static void stop(struct pg_request *request)
 
 /* Waits for the end. 0, or the interruption; the request is finished, withdrawn (state WAITING)
  * or still with the server (state SENT). */
-static int wait_for(struct aw_pg_pool *pool, struct pg_request *request)
+int pg_wait_for(struct aw_pg_pool *pool, struct pg_request *request)
 {
     int status = aw_event_wait(&request->finished);
     if (request->state == PG_REQUEST_FINISHED) {
@@ -140,8 +147,7 @@ static int over_limit(const struct pg_request *request, size_t size_max, struct 
                         size_max, ended ? "itself was done" : "was cancelled");
 }
 
-/* How a finished request looks to the caller who was (interrupted < 0) or was not interrupted. */
-static int outcome(const struct pg_request *request, int interrupted, struct aw_error *reterr)
+int pg_request_result(const struct pg_request *request, int interrupted, struct aw_error *reterr)
 {
     switch (request->number) {
     case 0:
@@ -171,6 +177,14 @@ static int outcome(const struct pg_request *request, int interrupted, struct aw_
     }
 }
 
+int pg_still_running(struct aw_error *reterr)
+{
+    return aw_error_set_code(
+        reterr, -ECONNABORTED, "57014",
+        "stopped waiting for a statement that the server did not stop; whether it takes effect is "
+        "unknown");
+}
+
 /* Whether the request came to nothing for a reason that is not its own, and is sent once more. */
 static bool repeat(const struct pg_request *request, bool replayable)
 {
@@ -192,13 +206,10 @@ static int run_once(struct aw_pg_pool *pool, const struct aw_pg_run *run, bool *
         pg_request_free(request);
         return status;
     }
-    int interrupted = wait_for(pool, request);
+    int interrupted = pg_wait_for(pool, request);
     if (request->state == PG_REQUEST_SENT) {
         request->abandoned = true; /* its connection frees it */
-        return aw_error_set_code(
-            reterr, -ECONNABORTED, "57014",
-            "stopped waiting for a statement that the server did not stop; whether it "
-            "takes effect is unknown");
+        return pg_still_running(reterr);
     }
     if (request->state == PG_REQUEST_WAITING) {
         status = interruption(interrupted, reterr, "no connection was free before; not executed");
@@ -208,7 +219,7 @@ static int run_once(struct aw_pg_pool *pool, const struct aw_pg_run *run, bool *
         *uncached = *uncached || request->number == PG_STALE_PLAN;
         status = 1;
     } else {
-        status = outcome(request, interrupted, reterr);
+        status = pg_request_result(request, interrupted, reterr);
         if (run->ret_failed != NULL) {
             *run->ret_failed = request->failed;
         }

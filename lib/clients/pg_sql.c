@@ -114,6 +114,19 @@ const char *aw_pg_refusal(const char *sql, size_t size)
     return skip_to_word(sql, size) == size ? "the statement is empty" : NULL;
 }
 
+const char *aw_pg_lease_refusal(const char *sql, size_t size)
+{
+    char word[AW_PG_WORD_SIZE];
+    aw_pg_first_word(sql, size, word);
+    if (strcmp(word, "COPY") == 0) {
+        return copy_reason;
+    }
+    if (strcmp(word, "LISTEN") == 0) {
+        return "notifications would reach nobody";
+    }
+    return skip_to_word(sql, size) == size ? "the statement is empty" : NULL;
+}
+
 bool aw_pg_is_plain(const char *sql, size_t size)
 {
     static const char *const plain[] = {"SELECT", "INSERT", "UPDATE", "DELETE",

@@ -35,6 +35,7 @@ static int fill_options(struct aw_redis_options *options, struct aw_error *reter
     options->connect_timeout_ms = or_default(options->connect_timeout_ms, 5000);
     options->silence_ms = or_default(options->silence_ms, 15000);
     if (options->connections_max > CONNECTIONS_MAX ||
+        options->leased_connections_max > CONNECTIONS_MAX ||
         options->blocking_connections_max > CONNECTIONS_MAX)
         return aw_error_set(reterr, -EINVAL, "a Redis pool has at most %d connections of a kind",
                             CONNECTIONS_MAX);
@@ -66,7 +67,7 @@ static int init_lane(struct aw_redis_pool *pool, enum redis_lane lane, uint32_t 
                      uint32_t in_flight_max, uint32_t spread)
 {
     struct redis_lane_state *state = &pool->lanes[lane];
-    state->connections = calloc(size, sizeof *state->connections);
+    state->connections = calloc(size > 0 ? size : 1, sizeof *state->connections);
     if (!state->connections) return -ENOMEM;
     state->size = size;
     state->in_flight_max = in_flight_max;
@@ -103,6 +104,8 @@ static int init_pool(struct aw_redis_pool *pool, const struct aw_redis_options *
                        pool->options.in_flight_max, SHARED_SPREAD);
     if (result == 0)
         result = init_lane(pool, REDIS_LANE_BLOCKING, pool->options.blocking_connections_max, 1, 1);
+    if (result == 0)
+        result = init_lane(pool, REDIS_LANE_LEASED, pool->options.leased_connections_max, 1, 1);
     if (result < 0) return aw_error_set(reterr, result, "no memory for a Redis pool");
     pool->up = true;
     aw_group_init(&pool->group, AW_GROUP_COLLECT);
@@ -180,9 +183,7 @@ int aw_redis_check(size_t count, const char *const arguments[], const size_t siz
     return result;
 }
 
-/* The caller was interrupted while it waited. Takes the command back, or leaves it behind. */
-static int leave(struct redis_command *command, enum redis_lane lane, int number,
-                 struct aw_error *reterr)
+int redis_command_leave(struct redis_command *command, int number, struct aw_error *reterr)
 {
     if (command->state == REDIS_QUEUED) {
         redis_list_remove(command);
@@ -192,9 +193,6 @@ static int leave(struct redis_command *command, enum redis_lane lane, int number
     }
     command->abandoned = true;
     command->reterr = NULL;
-    /* Redis takes a blocked command back when its connection closes. */
-    if (lane == REDIS_LANE_BLOCKING)
-        redis_connection_break(command->connection, -ESHUTDOWN, "its command was given up");
     return aw_error_set_code(reterr, number, "UNKNOWN",
                              "interrupted after the command was sent: it may have run");
 }
@@ -210,25 +208,27 @@ static int run(struct aw_redis_pool *pool, enum redis_lane lane, struct redis_co
     }
     result = aw_event_wait(&command->answered);
     /* The pool may be gone by now, unless the command still stands in it. */
-    if (command->state != REDIS_ANSWERED) return leave(command, lane, result, reterr);
+    if (command->state != REDIS_ANSWERED) {
+        /* Redis takes a blocked command back when its connection closes. */
+        if (lane == REDIS_LANE_BLOCKING && command->state == REDIS_SENT)
+            redis_connection_break(command->connection, -ESHUTDOWN, "its command was given up");
+        return redis_command_leave(command, result, reterr);
+    }
     result = command->result;
     if (result == 0) *ret_reply = command->reply;
     free(command);
     return result;
 }
 
-static int send_measured(struct aw_redis_pool *pool, size_t count, const char *const arguments[],
-                         const size_t sizes[], size_t reply_size_max,
-                         struct aw_redis_reply **ret_reply, struct aw_error *reterr)
+int redis_command_make(struct aw_redis_pool *pool, size_t count, const char *const arguments[],
+                       const size_t sizes[], size_t reply_size_max,
+                       struct redis_command **ret_command, struct aw_error *reterr)
 {
-    enum redis_use use;
-    int result = classify(count, arguments, sizes, &use, reterr);
-    if (result < 0) return result;
     size_t wire_size = redis_command_size(count, sizes);
     if (wire_size > pool->options.command_size_max)
         return aw_error_set(reterr, -E2BIG, "the Redis command is larger than %zu bytes",
                             pool->options.command_size_max);
-    result = aw_interrupted();
+    int result = aw_interrupted();
     if (result < 0)
         return aw_error_set_code(reterr, result, "WITHDRAWN",
                                  "interrupted before the command was sent: it did not run");
@@ -245,8 +245,35 @@ static int send_measured(struct aw_redis_pool *pool, size_t count, const char *c
     command->reply_size_max = reply_max;
     command->reterr = reterr;
     aw_event_init(&command->answered);
+    *ret_command = command;
+    return 0;
+}
+
+static int send_measured(struct aw_redis_pool *pool, size_t count, const char *const arguments[],
+                         const size_t sizes[], size_t reply_size_max,
+                         struct aw_redis_reply **ret_reply, struct aw_error *reterr)
+{
+    enum redis_use use;
+    struct redis_command *command = NULL;
+    int result = classify(count, arguments, sizes, &use, reterr);
+    if (result == 0)
+        result = redis_command_make(pool, count, arguments, sizes, reply_size_max, &command,
+                                    reterr);
+    if (result < 0) return result;
     return run(pool, use == REDIS_USE_BLOCKING ? REDIS_LANE_BLOCKING : REDIS_LANE_SHARED, command,
                ret_reply, reterr);
+}
+
+int aw_redis_lease_check(size_t count, const char *const arguments[], const size_t sizes[],
+                         struct aw_error *reterr)
+{
+    enum redis_use use;
+    int result = classify(count, arguments, sizes, &use, reterr);
+    if (result != -EOPNOTSUPP) return result;
+    const char *reason = redis_lease_refusal(count, arguments, sizes);
+    if (!reason) return 0;
+    return aw_error_set(reterr, -EOPNOTSUPP, "%.*s is refused: %s",
+                        sizes[0] > 32 ? 32 : (int)sizes[0], arguments[0], reason);
 }
 
 int aw_redis_command(struct aw_redis_pool *pool, size_t count, const char *const arguments[],

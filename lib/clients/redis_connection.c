@@ -49,6 +49,10 @@ static void give_back(struct redis_connection *connection)
         struct redis_command *command = connection->queued.last;
         redis_list_remove(command);
         command->connection = NULL;
+        if (connection->lane == REDIS_LANE_LEASED) { /* it belongs to this connection only */
+            redis_command_answer(command, -ENOTCONN, NULL, connection->broken_reason, NULL);
+            continue;
+        }
         redis_list_prepend(waiting, command);
     }
 }
@@ -169,7 +173,8 @@ static void heed_error(struct redis_connection *connection, const char *word, co
     /* After a failover the name may lead to another server; an old connection stays with the one
      * that only reads now. */
     uint64_t age_ns = aw_now_ns() - connection->opened_ns;
-    if (strcmp(word, "READONLY") == 0 && age_ns > READONLY_AGE_MIN_MS * AW_NS_PER_MS)
+    if (strcmp(word, "READONLY") == 0 && connection->lane != REDIS_LANE_LEASED &&
+        age_ns > READONLY_AGE_MIN_MS * AW_NS_PER_MS)
         redis_connection_retire(connection);
 }
 

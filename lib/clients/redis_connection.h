@@ -13,10 +13,11 @@
 
 #include <await.h>
 
+struct aw_redis_lease;
 struct aw_redis_pool;
 struct redis_endpoint;
 
-enum redis_lane { REDIS_LANE_SHARED, REDIS_LANE_BLOCKING, REDIS_LANES };
+enum redis_lane { REDIS_LANE_SHARED, REDIS_LANE_BLOCKING, REDIS_LANE_LEASED, REDIS_LANES };
 
 enum redis_connection_state {
     REDIS_CONNECTION_CLOSED,
@@ -30,6 +31,7 @@ struct redis_connection {
     enum redis_lane lane;
     enum redis_connection_state state;
     bool retiring;
+    struct aw_redis_lease *lease; /* of the lane of leases: whose it is */
     int fd;
     uint64_t opened_ns;
     uint64_t heard_ns; /* when bytes came last */

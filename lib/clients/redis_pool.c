@@ -117,6 +117,7 @@ static int open_another(struct aw_redis_pool *pool, enum redis_lane lane)
 
 void redis_pool_connection_ready(struct redis_connection *connection)
 {
+    if (connection->lane == REDIS_LANE_LEASED) return redis_lease_ready(connection);
     set_up(connection->pool);
     redis_pool_feed(connection);
 }
@@ -126,6 +127,7 @@ void redis_pool_connection_failed(struct redis_connection *connection,
 {
     struct aw_redis_pool *pool = connection->pool;
     struct redis_lane_state *lane = &pool->lanes[connection->lane];
+    if (connection->lane == REDIS_LANE_LEASED) return redis_lease_gone(connection, error->message);
     back_off(pool);
     if (count_state(&pool->lanes[REDIS_LANE_SHARED], REDIS_CONNECTION_READY) == 0)
         set_down(pool, error->message);
@@ -137,6 +139,8 @@ void redis_pool_connection_failed(struct redis_connection *connection,
 void redis_pool_connection_lost(struct redis_connection *connection)
 {
     struct aw_redis_pool *pool = connection->pool;
+    if (connection->lane == REDIS_LANE_LEASED)
+        return redis_lease_gone(connection, connection->broken_reason);
     uint64_t life_ns = aw_now_ns() - connection->opened_ns;
     bool by_server = connection->broken != -ESHUTDOWN;
     if (by_server && life_ns < SHORT_LIFE_MS * AW_NS_PER_MS)

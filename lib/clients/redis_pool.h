@@ -1,7 +1,7 @@
 /* redis_pool.h - the inside of struct aw_redis_pool, and what connections tell their pool.
  *
- * Two lanes of connections: shared ones for ordinary commands, and ones that carry one blocking
- * command at a time. Commands no connection has room for wait in their lane, in order. A supervisor
+ * Lanes of connections: shared ones for ordinary commands, ones that carry one blocking command at a
+ * time, and ones that are leased (redis_lease.c). Commands no connection has room for wait in their lane, in order. A supervisor
  * task keeps one shared connection open at all times, so that an outage is known before a command
  * meets it. */
 #ifndef CLIENTS_REDIS_POOL_H
@@ -49,6 +49,26 @@ void redis_pool_rebalance(struct aw_redis_pool *pool, enum redis_lane lane);
 void redis_pool_suspect(struct aw_redis_pool *pool, const char *reason);
 /* A reply came that shows the server serves. */
 void redis_pool_served(struct aw_redis_pool *pool);
+
+/* redis_lease.c */
+struct aw_redis_lease {
+    struct aw_redis_pool *pool;
+    struct redis_connection *connection; /* NULL once it has closed */
+    bool in_transaction;
+    struct aw_error lost;
+    struct aw_event *changed; /* the owner's */
+};
+void redis_lease_ready(struct redis_connection *connection);
+void redis_lease_gone(struct redis_connection *connection, const char *reason);
+
+/* redis_client.c */
+/* A command to be queued. -E2BIG, -ENOMEM, -ESHUTDOWN, or the caller is interrupted. */
+AW_MUST_CHECK int redis_command_make(struct aw_redis_pool *pool, size_t count,
+                                     const char *const arguments[], const size_t sizes[],
+                                     size_t reply_size_max, struct redis_command **ret_command,
+                                     struct aw_error *reterr);
+/* The caller was interrupted while it waited: takes the command back, or leaves it behind. */
+int redis_command_leave(struct redis_command *command, int number, struct aw_error *reterr);
 
 /* Gives a command to the best connection, or lets it wait. -ENOTCONN: the server is down. */
 AW_MUST_CHECK int redis_pool_submit(struct aw_redis_pool *pool, enum redis_lane lane,

@@ -86,6 +86,22 @@ static bool stream_read_blocks(size_t count, const char *const arguments[], cons
     return false;
 }
 
+const char *redis_lease_refusal(size_t count, const char *const arguments[], const size_t sizes[])
+{
+    static const char *const allowed[] = {"SELECT", "WAIT", "WAITAOF", "ASKING", "READONLY",
+                                          "READWRITE", NULL};
+    const char *reason = NULL;
+    if (redis_use_of(count, arguments, sizes, &reason) != REDIS_USE_REFUSED ||
+        strcmp(reason, TRANSACTION) == 0)
+        return NULL;
+    for (size_t i = 0; allowed[i]; i++)
+        if (equals(arguments[0], sizes[0], allowed[i])) return NULL;
+    return strcmp(reason, OPERATOR) == 0
+               ? reason
+               : "it would end the lease's conversation with the server, or change what its answers "
+                 "look like";
+}
+
 enum redis_use redis_use_of(size_t count, const char *const arguments[], const size_t sizes[],
                             const char **ret_reason)
 {

@@ -15,4 +15,7 @@ enum redis_use {
 enum redis_use redis_use_of(size_t count, const char *const arguments[], const size_t sizes[],
                             const char **ret_reason);
 
+/* Why a command may not run on a leased connection either (static text), or NULL. */
+const char *redis_lease_refusal(size_t count, const char *const arguments[], const size_t sizes[]);
+
 #endif

@@ -33,6 +33,7 @@ struct aw_sqlite {
     uint32_t page_size;
     bool sleeping;           /* suspended in the SQL function sleep() */
 
+    bool session;            /* a session's: transactions are the user's own */
     bool trusted;            /* what is prepared now is our own SQL, not a user's */
     char refusal[REFUSAL_SIZE]; /* why the authorizer said no, for the error message */
 

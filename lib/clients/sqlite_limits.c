@@ -105,10 +105,12 @@ static int authorize(void *context, int action, const char *first, const char *s
 
     switch (action) {
     case SQLITE_TRANSACTION:
-        if (vacuum_runs(database))
+        if (database->session || vacuum_runs(database))
             return SQLITE_OK;
         return refuse(database, first, transaction_reason);
     case SQLITE_SAVEPOINT:
+        if (database->session)
+            return SQLITE_OK;
         return refuse(database, "SAVEPOINT", transaction_reason);
     case SQLITE_ATTACH:
         if (first && !first[0] && vacuum_runs(database))

@@ -4,7 +4,8 @@
  * Checkpoints: coroutines that interleave inside SQLite are concurrent connections to it, and
  * SQLite before 3.51.3 can lose pages when one connection checkpoints while another starts a
  * transaction (the "WAL-reset" bug). So the gate is closed, and every lent connection must be one
- * that cannot begin a transaction: asleep in the SQL function sleep() outside of any. */
+ * that cannot begin a transaction: asleep in the SQL function sleep() outside of any, or a session
+ * between two statements, which passes the gate before the next. */
 #include "clients/sqlite_pool.h"
 
 #include <await/clock.h>
@@ -129,8 +130,8 @@ static struct pool_connection *pick(struct aw_sqlite_pool *pool, bool open)
     return NULL;
 }
 
-/* Waits until connections are lent again; opens the gate itself when draining took too long. */
-static int pass_gate(struct aw_sqlite_pool *pool)
+/* Opens the gate itself when draining took too long. */
+int sqlite_pool_pass_gate(struct aw_sqlite_pool *pool)
 {
     while (!pool->gate.set) {
         uint64_t until_ns = pool->drain_until_ns ? pool->drain_until_ns : AW_NEVER;
@@ -214,7 +215,7 @@ int sqlite_pool_lease(struct aw_sqlite_pool *pool, struct pool_connection **ret_
     if (result < 0)
         return aw_error_set(reterr, result, "interrupted while waiting for a connection to %s",
                             pool->path);
-    result = pass_gate(pool);
+    result = sqlite_pool_pass_gate(pool);
     if (result < 0)
         aw_error_set(reterr, result, "interrupted while waiting for a checkpoint of %s",
                      pool->path);
@@ -230,7 +231,7 @@ static bool others_are_quiet(const struct aw_sqlite_pool *pool, const struct poo
 {
     for (uint32_t i = 0; i < pool->connections_max; i++) {
         const struct pool_connection *other = &pool->connections[i];
-        if (other == own || !other->leased)
+        if (other == own || !other->leased || other->resting)
             continue;
         if (!other->database || !other->database->sleeping ||
             sqlite3_txn_state(other->database->handle, NULL) != SQLITE_TXN_NONE)
@@ -261,8 +262,7 @@ static void checkpoint_if_due(struct aw_sqlite_pool *pool, struct pool_connectio
     aw_event_set(&pool->gate);
 }
 
-/* Also when the task is cancelled, which would stop any other statement. */
-static void roll_back(struct aw_sqlite *database)
+void sqlite_pool_roll_back(struct aw_sqlite *database)
 {
     struct aw_scope shield;
     aw_shield_enter(&shield, AW_NEVER);
@@ -271,16 +271,25 @@ static void roll_back(struct aw_sqlite *database)
     aw_scope_leave(&shield);
 }
 
+/* Sessions that rest would keep the recovery waiting until their deadlines. */
+static void begin_recovery(struct aw_sqlite_pool *pool)
+{
+    pool->recovery = RECOVERY_FAILED;
+    for (uint32_t i = 0; i < pool->connections_max; i++)
+        if (pool->connections[i].lost)
+            aw_event_set(pool->connections[i].lost);
+}
+
 void sqlite_pool_release(struct aw_sqlite_pool *pool, struct pool_connection *connection)
 {
     struct aw_sqlite *database = connection->database;
     if (!aw_sqlite_failed(database) && !sqlite3_get_autocommit(database->handle))
-        roll_back(database);
+        sqlite_pool_roll_back(database);
     if (!aw_sqlite_failed(database))
         checkpoint_if_due(pool, connection);
 
     if (aw_sqlite_failed(database)) {
-        pool->recovery = RECOVERY_FAILED;
+        begin_recovery(pool);
         connection->database = NULL;
         aw_sqlite_close(database);
     }

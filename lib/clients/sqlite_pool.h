@@ -1,5 +1,5 @@
 /* sqlite_pool.h - the inside of a pool: sqlite_pool.c lends connections, sqlite_query.c runs
- * queries on them.
+ * queries on them, sqlite_session.c lends one for several statements.
  *
  * Order of what a query takes: the writer lock (if it writes), then a connection. Never the other
  * way round: a writer that waits for the lock with a connection in hand would keep from it the
@@ -20,6 +20,8 @@ enum pool_recovery {
 struct pool_connection {
     struct aw_sqlite *database; /* NULL: not open */
     bool leased;
+    bool resting;          /* a session's, in no transaction and between statements */
+    struct aw_event *lost; /* a session's: to be set when its pool begins to recover */
 };
 
 struct aw_sqlite_pool {
@@ -46,8 +48,38 @@ AW_MUST_CHECK AW_SUSPENDS int sqlite_pool_lease(struct aw_sqlite_pool *pool,
                                                 struct pool_connection **ret_connection,
                                                 struct aw_error *reterr);
 
+/* Waits while a checkpoint keeps everybody from beginning a transaction. */
+AW_MUST_CHECK AW_SUSPENDS int sqlite_pool_pass_gate(struct aw_sqlite_pool *pool);
+
+/* Also when the task is cancelled, which would stop any other statement. */
+AW_SUSPENDS void sqlite_pool_roll_back(struct aw_sqlite *database);
+
 /* Gives it back; rolls back what is left open, drops a failed one, checkpoints when it is time. */
 AW_SUSPENDS void sqlite_pool_release(struct aw_sqlite_pool *pool,
                                      struct pool_connection *connection);
+
+/* --- sqlite_query.c -------------------------------------------------------------------- */
+
+struct sqlite_query {
+    struct aw_sqlite_pool *pool;
+    const struct aw_sqlite_statement *statements;
+    unsigned count;
+    const struct aw_sqlite_receiver *receiver;
+    struct aw_error *error;
+    bool writer; /* holds the writer lock */
+};
+
+#define SQLITE_BEGIN_AGAIN_AS_WRITER 1
+
+/* Prepares and runs statement `index`. With `wrap` a single writing statement that gives rows
+ * gets a transaction, since stopping it while it still has rows to give would commit it.
+ * SQLITE_BEGIN_AGAIN_AS_WRITER: it writes and the query is no writer; nothing has happened. */
+AW_MUST_CHECK AW_SUSPENDS int sqlite_query_run_statement(struct sqlite_query *query,
+                                                         struct aw_sqlite *database,
+                                                         unsigned index, bool wrap);
+
+/* Waits for pool->writer. -ENOSPC: the WAL is too large to write more. */
+AW_MUST_CHECK AW_SUSPENDS int sqlite_pool_become_writer(struct aw_sqlite_pool *pool,
+                                                        struct aw_error *reterr);
 
 #endif

@@ -10,16 +10,6 @@
 
 #define STATEMENTS_MAX 1000u
 #define WAL_BYTES_MAX ((uint64_t)1 << 30)
-#define BEGIN_AGAIN_AS_WRITER 1
-
-struct query {
-    struct aw_sqlite_pool *pool;
-    const struct aw_sqlite_statement *statements;
-    unsigned count;
-    const struct aw_sqlite_receiver *receiver;
-    struct aw_error *error;
-    bool writer; /* holds the writer lock */
-};
 
 static bool seems_to_write(const struct aw_sqlite_statement *statement)
 {
@@ -58,7 +48,7 @@ static int bind_one(sqlite3_stmt *statement, int index, const struct aw_sqlite_v
     }
 }
 
-static int bind_values(struct query *query, struct aw_sqlite *database, sqlite3_stmt *statement,
+static int bind_values(struct sqlite_query *query, struct aw_sqlite *database, sqlite3_stmt *statement,
                        const struct aw_sqlite_statement *source)
 {
     unsigned wanted = (unsigned)sqlite3_bind_parameter_count(statement);
@@ -74,7 +64,7 @@ static int bind_values(struct query *query, struct aw_sqlite *database, sqlite3_
     return 0;
 }
 
-static int step_through(struct query *query, struct aw_sqlite *database, sqlite3_stmt *statement,
+static int step_through(struct sqlite_query *query, struct aw_sqlite *database, sqlite3_stmt *statement,
                         unsigned index)
 {
     const struct aw_sqlite_receiver *receiver = query->receiver;
@@ -91,9 +81,8 @@ static int step_through(struct query *query, struct aw_sqlite *database, sqlite3
     return result < 0 ? result : 0;
 }
 
-/* Prepares and runs statement `index`. With `wrap` a single writing statement that gives rows
- * gets a transaction, since stopping it while it still has rows to give would commit it. */
-static int run_statement(struct query *query, struct aw_sqlite *database, unsigned index, bool wrap)
+int sqlite_query_run_statement(struct sqlite_query *query, struct aw_sqlite *database,
+                               unsigned index, bool wrap)
 {
     const struct aw_sqlite_statement *source = &query->statements[index];
     sqlite3_stmt *statement = NULL;
@@ -104,7 +93,7 @@ static int run_statement(struct query *query, struct aw_sqlite *database, unsign
     bool writes = !sqlite3_stmt_readonly(statement);
     if (writes && !query->writer) {
         aw_sqlite_done(database, statement);
-        return BEGIN_AGAIN_AS_WRITER;
+        return SQLITE_BEGIN_AGAIN_AS_WRITER;
     }
     result = bind_values(query, database, statement, source);
     bool begun = false;
@@ -123,23 +112,23 @@ static int run_statement(struct query *query, struct aw_sqlite *database, unsign
 }
 
 /* The release of the connection rolls back what an error leaves open. */
-static int run_on(struct query *query, struct aw_sqlite *database)
+static int run_on(struct sqlite_query *query, struct aw_sqlite *database)
 {
     if (query->receiver->restart)
         query->receiver->restart(query->receiver->context);
     if (query->count == 1)
-        return run_statement(query, database, 0, true);
+        return sqlite_query_run_statement(query, database, 0, true);
 
     int result = aw_sqlite_execute(database, query->writer ? "BEGIN IMMEDIATE" : "BEGIN",
                                    query->error);
     for (unsigned i = 0; i < query->count && result == 0; i++)
-        result = run_statement(query, database, i, false);
+        result = sqlite_query_run_statement(query, database, i, false);
     if (result == 0)
         result = aw_sqlite_execute(database, "COMMIT", query->error);
     return result;
 }
 
-static int run_once(struct query *query)
+static int run_once(struct sqlite_query *query)
 {
     struct aw_sqlite_pool *pool = query->pool;
     struct pool_connection *connection;
@@ -153,18 +142,25 @@ static int run_once(struct query *query)
     return result;
 }
 
-static int run_as_writer(struct query *query)
+int sqlite_pool_become_writer(struct aw_sqlite_pool *pool, struct aw_error *reterr)
 {
-    struct aw_sqlite_pool *pool = query->pool;
     if (pool->wal_size > WAL_BYTES_MAX)
-        return aw_error_set_code(query->error, -ENOSPC, "SQLITE_FULL",
+        return aw_error_set_code(reterr, -ENOSPC, "SQLITE_FULL",
                                  "cannot write to %s: its WAL has grown to %llu MiB because a "
                                  "reader keeps it from being moved; end that reader",
                                  pool->path, (unsigned long long)(pool->wal_size >> 20));
     int result = aw_lock_acquire(&pool->writer);
     if (result < 0)
-        return aw_error_set(query->error, result, "interrupted while waiting to write to %s",
-                            pool->path);
+        return aw_error_set(reterr, result, "interrupted while waiting to write to %s", pool->path);
+    return 0;
+}
+
+static int run_as_writer(struct sqlite_query *query)
+{
+    struct aw_sqlite_pool *pool = query->pool;
+    int result = sqlite_pool_become_writer(pool, query->error);
+    if (result < 0)
+        return result;
     query->writer = true;
     result = run_once(query);
     aw_lock_release(&pool->writer);
@@ -178,7 +174,7 @@ int aw_sqlite_query(struct aw_sqlite_pool *pool, const struct aw_sqlite_statemen
     static const struct aw_sqlite_receiver nobody;
     if (count == 0 || count > STATEMENTS_MAX)
         return aw_error_set(reterr, -EINVAL, "a query has 1 to %u statements", STATEMENTS_MAX);
-    struct query query = { .pool = pool,
+    struct sqlite_query query = { .pool = pool,
                            .statements = statements,
                            .count = count,
                            .receiver = receiver ? receiver : &nobody,
@@ -187,7 +183,7 @@ int aw_sqlite_query(struct aw_sqlite_pool *pool, const struct aw_sqlite_statemen
     for (unsigned i = 0; i < count && !writes; i++)
         writes = seems_to_write(&statements[i]);
     int result = writes ? run_as_writer(&query) : run_once(&query);
-    if (result == BEGIN_AGAIN_AS_WRITER)
+    if (result == SQLITE_BEGIN_AGAIN_AS_WRITER)
         result = run_as_writer(&query);
     return result;
 }

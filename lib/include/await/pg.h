@@ -117,6 +117,40 @@ AW_API AW_MUST_CHECK AW_SUSPENDS int aw_pg_query(struct aw_pg_pool *pool, const 
                                                  struct aw_pg_results **ret_results,
                                                  struct aw_error *reterr);
 
+/* --- leases: a connection for one task alone -------------------------------------------
+ *
+ * From aw_pg_lease_enter to aw_pg_lease_exit the connection carries this task's statements and
+ * nothing else, one after the other, with BEGIN and COMMIT, SET, temporary tables and whatever a
+ * session can have. Meanwhile the pool has one connection less for everybody else: leave it some.
+ */
+struct aw_pg_lease;
+struct aw_event;
+
+/* Waits, in order, until a connection is free for it. `changed` is set whenever the lease is
+ * granted or lost; it must outlive the lease. -ENOTCONN: the server cannot be reached; -ETIME,
+ * -ECANCELED; -ENOMEM. */
+AW_API AW_MUST_CHECK AW_SUSPENDS int aw_pg_lease_enter(struct aw_pg_pool *pool,
+                                                       struct aw_event *changed,
+                                                       struct aw_pg_lease **ret_lease,
+                                                       struct aw_error *reterr);
+
+/* Runs one statement. As aw_pg_run, with these differences: nothing is run again; a statement that
+ * failed inside a transaction leaves that failed, as the server does, until ROLLBACK; -ENOTCONN
+ * says that the connection was lost before. */
+AW_API AW_MUST_CHECK AW_SUSPENDS int aw_pg_lease_run(struct aw_pg_lease *lease,
+                                                     const struct aw_pg_statement *statement,
+                                                     size_t result_size_max,
+                                                     struct aw_pg_results **ret_results,
+                                                     struct aw_error *reterr);
+
+/* Whether the connection is still there; if not, *reterr says why (NULL: not wanted). */
+AW_API bool aw_pg_lease_is_alive(const struct aw_pg_lease *lease, struct aw_error *reterr);
+
+/* Gives it back: an open transaction is rolled back and the session made as new (DISCARD ALL), or,
+ * when that does not succeed within five seconds, the connection is closed. Frees the lease.
+ * Whether a transaction was open. Not a cancellation point. */
+AW_API AW_SUSPENDS bool aw_pg_lease_exit(struct aw_pg_lease *lease);
+
 /* --- results: one for each statement, counted from 0 ----------------------------------- */
 AW_API void aw_pg_results_free(struct aw_pg_results *results);
 AW_API uint32_t aw_pg_result_count(const struct aw_pg_results *results);
@@ -144,6 +178,9 @@ AW_API void aw_pg_first_word(const char *sql, size_t size, char ret_word[AW_PG_W
 /* Why a statement may not run on a shared connection and what to do instead, or NULL when it may.
  */
 AW_API const char *aw_pg_refusal(const char *sql, size_t size);
+
+/* The same for a leased connection, where hardly anything is refused. */
+AW_API const char *aw_pg_lease_refusal(const char *sql, size_t size);
 
 /* Whether it reads or changes rows and nothing else (SELECT, INSERT, WITH ...): such a statement
  * cannot commit by itself, so it needs no explicit transaction and is replayable. */

@@ -28,6 +28,7 @@ struct aw_redis_options { /* 0 and NULL stand for the defaults */
     const char *client_name; /* what CLIENT LIST shows; "await" */
     uint32_t connections_max;          /* shared connections; 4 */
     uint32_t blocking_connections_max; /* connections for commands that block; 16 */
+    uint32_t leased_connections_max;   /* connections for leases; 0: none */
     uint32_t in_flight_max;            /* commands sent and not answered, a connection; 1,024 */
     size_t in_flight_bytes_max;        /* their size, a connection (one bigger command goes alone);
                                           16 MiB */
@@ -108,6 +109,36 @@ AW_API AW_MUST_CHECK AW_SUSPENDS int aw_redis_command(struct aw_redis_pool *pool
                                                       const size_t sizes[], size_t reply_size_max,
                                                       struct aw_redis_reply **ret_reply,
                                                       struct aw_error *reterr);
+
+/* --- leases: a connection for one task alone, for MULTI and WATCH --------------------------------
+ *
+ * It is opened at aw_redis_lease_enter and closed at aw_redis_lease_exit, so Redis discards what is
+ * open. A command whose caller is interrupted ends the lease. */
+struct aw_redis_lease;
+struct aw_event;
+
+/* Connects. `changed` is set whenever the lease may have been lost; it must outlive the lease.
+ * -EBUSY: leased_connections_max are in use; -ENOTCONN, -ESHUTDOWN, -ENOMEM, -ECANCELED, -ETIME. */
+AW_API AW_MUST_CHECK AW_SUSPENDS int aw_redis_lease_enter(struct aw_redis_pool *pool,
+                                                          struct aw_event *changed,
+                                                          struct aw_redis_lease **ret_lease,
+                                                          struct aw_error *reterr);
+
+/* As aw_redis_check, for a leased connection. `sizes` is needed. */
+AW_API AW_MUST_CHECK int aw_redis_lease_check(size_t count, const char *const arguments[],
+                                              const size_t sizes[], struct aw_error *reterr);
+
+/* As aw_redis_command. `sizes` is needed. -ENOTCONN: not sent, the connection is lost. */
+AW_API AW_MUST_CHECK AW_SUSPENDS int aw_redis_lease_command(
+    struct aw_redis_lease *lease, size_t count, const char *const arguments[],
+    const size_t sizes[], size_t reply_size_max, struct aw_redis_reply **ret_reply,
+    struct aw_error *reterr);
+
+/* Whether the connection is still there; if not, *reterr says why. */
+AW_API bool aw_redis_lease_is_alive(const struct aw_redis_lease *lease, struct aw_error *reterr);
+
+/* Closes the connection and frees the lease. Whether a MULTI was open. Not a cancellation point. */
+AW_API AW_SUSPENDS bool aw_redis_lease_exit(struct aw_redis_lease *lease);
 
 /* Frees a reply with everything in it; NULL is fine. */
 AW_API void aw_redis_reply_free(struct aw_redis_reply *reply);

@@ -177,6 +177,37 @@ AW_API AW_MUST_CHECK AW_SUSPENDS int aw_sqlite_query(struct aw_sqlite_pool *pool
                                                      const struct aw_sqlite_receiver *receiver,
                                                      struct aw_error *reterr);
 
+/* --- a session: one connection of a pool for one task alone ---------------------------------------
+ *
+ * Its statements come one by one, with BEGIN, COMMIT and savepoints of their own; temporary objects
+ * and settings stay refused (AW_SQLITE_UNTRUSTED). While it has written in a transaction all other
+ * writers wait, so bound it. Sessions must leave at least one connection of the pool to others. All
+ * calls of one session come from one task. */
+struct aw_sqlite_session;
+struct aw_event;
+
+/* Waits for a connection. `lost` is set when the pool needs it back to recover from a failed write;
+ * it must outlive the session. */
+AW_API AW_MUST_CHECK AW_SUSPENDS int aw_sqlite_session_enter(struct aw_sqlite_pool *pool,
+                                                             struct aw_event *lost,
+                                                             struct aw_sqlite_session **ret_session,
+                                                             struct aw_error *reterr);
+
+/* Runs one statement. Errors as aw_sqlite_query. After one that made SQLite roll the whole
+ * transaction back, everything but ROLLBACK is refused with SQLITE_ABORT_ROLLBACK; that ROLLBACK
+ * gives AW_SQLITE_ROLLED_BACK_BEFORE, and the receiver hears nothing. */
+#define AW_SQLITE_ROLLED_BACK_BEFORE 1
+AW_API AW_MUST_CHECK AW_SUSPENDS int aw_sqlite_session_query(
+    struct aw_sqlite_session *session, const struct aw_sqlite_statement *statement,
+    const struct aw_sqlite_receiver *receiver, struct aw_error *reterr);
+
+/* False when a write of the pool has failed: exit then. */
+AW_API bool aw_sqlite_session_is_alive(const struct aw_sqlite_session *session);
+
+/* Rolls back what is open, gives the connection back and frees the session. Whether a transaction
+ * was open. Not a cancellation point. */
+AW_API AW_SUSPENDS bool aw_sqlite_session_exit(struct aw_sqlite_session *session);
+
 /* Opens a connection if none is open and reads from the database: 0 when it can be used. */
 AW_API AW_MUST_CHECK AW_SUSPENDS int aw_sqlite_pool_probe(struct aw_sqlite_pool *pool,
                                                           struct aw_error *reterr);
