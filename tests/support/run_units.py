@@ -1,9 +1,9 @@
 #!/usr/bin/python3
 """run_units.py - runs Criterion binaries and prints only failures and a summary.
 
-run_units.py RESULT BINARY ... writes "passed failed skipped" to the file RESULT, and the end of what
-the failing ones said to RESULT.failures. A binary that crashes, hangs beyond the limit or runs no
-test at all counts as a failure: a silent binary must not look green. With --valgrind each binary
+run_units.py RESULT BINARY ... writes "passed failed skipped" to the file RESULT, and the end of
+what the failing ones said to RESULT.failures. A binary that crashes, hangs beyond the limit or runs
+no test at all counts as a failure: a silent binary must not look green. With --valgrind each binary
 runs under memcheck.
 """
 
