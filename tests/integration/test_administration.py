@@ -150,7 +150,7 @@ def test_shutdown_returns_what_runs_and_drain_lets_it_finish(make_daemon):
     with daemon.connect() as client:
         assert field(client, job, "state") in ("ready", "running")
         assert client.call("CANCEL", job) == 1
-        job = client.call("SUBMIT", "local", "SELECT sleep(300) AS s")
+        job = client.call("SUBMIT", "local", "SELECT sleep(3000) AS s")
         process.wait_until(lambda: field(client, job, "state") == "running", 30, "the job to run")
         assert client.call("SHUTDOWN", "DRAIN", "60000") == "OK"
     assert daemon.process.wait(60) == 0

@@ -28,7 +28,10 @@ ANSWERS = 4
 
 
 def instructions(local, client):
-    """What some answers cost the loop: the least of three rounds, as a timer may fall into one."""
+    """What some answers cost the loop: the least of three rounds, as a timer may fall into one.
+    Not under sanitizers, whose own instructions are many and vary."""
+    if daemon_module.sanitized():
+        return None
     for _ in range(100):
         client.call("PING")
     return min(steps.of_answers(local.pid, client, ANSWERS, "PING") for _ in range(3))
@@ -45,10 +48,10 @@ def test_5000_idle_clients_cost_the_busy_one_nothing(many_descriptors, make_daem
                 assert client.call("PING") == "PONG"
             growth = local.resident_bytes() - resident
             crowded = instructions(local, busy)
-            assert alone > ANSWERS, "the counter is blind"
-            # A look at each idle client, once an answer, would be more than this.
-            assert crowded < alone + ANSWERS * IDLE, f"{alone} instructions, with them {crowded}"
             if not daemon_module.sanitized():
+                assert alone > ANSWERS, "the counter is blind"
+                # A look at each idle client, once an answer, would be more than this.
+                assert crowded < alone + ANSWERS * IDLE, f"instructions: {alone}, {crowded}"
                 assert growth < IDLE * 16384, f"{growth / IDLE:.0f} bytes an idle client"
             assert idle[-1].call("PING") == "PONG"
         finally:

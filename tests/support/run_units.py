@@ -1,9 +1,10 @@
 #!/usr/bin/python3
 """run_units.py - runs Criterion binaries and prints only failures and a summary.
 
-run_units.py RESULT BINARY ... writes "passed failed skipped" to the file RESULT. A binary that
-crashes, hangs beyond the limit or runs no test at all counts as a failure: a silent binary must not
-look green. With --valgrind each binary runs under memcheck.
+run_units.py RESULT BINARY ... writes "passed failed skipped" to the file RESULT, and the end of
+what the failing ones said to RESULT.failures. A binary that crashes, hangs beyond the limit or runs
+no test at all counts as a failure: a silent binary must not look green. With --valgrind each binary
+runs under memcheck.
 """
 
 import argparse
@@ -80,6 +81,7 @@ def main():
     parser.add_argument("binaries", nargs="*")
     arguments = parser.parse_args()
     passed = failed = 0
+    failures = []
     if not arguments.binaries:
         print("run_units: no unit tests")
         failed = 1
@@ -94,9 +96,12 @@ def main():
               f"{binary_failed:2} failed {seconds:6.1f} s", flush=True)
         if binary_failed:
             print(text, flush=True)
+            failures += [os.path.basename(binary), *text.splitlines()[-40:]]
     os.makedirs(os.path.dirname(arguments.result), exist_ok=True)
     with open(arguments.result, "w", encoding="utf-8") as file:
         file.write(f"{passed} {failed} 0\n")
+    with open(f"{arguments.result}.failures", "w", encoding="utf-8") as file:
+        file.writelines(f"{line}\n" for line in failures)
     print(f"units: {passed} passed, {failed} failed")
     return 1 if failed else 0
 

@@ -366,11 +366,11 @@ HTTP_TEST(a_server_that_cuts_is_told_apart)
 HTTP_TEST(a_deadline_ends_a_request)
 {
     struct aw_scope scope;
-    aw_scope_enter(&scope, aw_after_ms(50));
+    aw_scope_enter(&scope, aw_after_ms(500));
     expect_error(fetch("/gate"), -ETIME, "STOPPED");
     expect_error(fetch("/gate"), -ETIME, "WITHDRAWN");
     aw_scope_leave(&scope);
-    expect_error(fetch_as((struct aw_http_request){.timeout_ms = 50}, "/gate"), -ETIMEDOUT,
+    expect_error(fetch_as((struct aw_http_request){.timeout_ms = 500}, "/gate"), -ETIMEDOUT,
                  "TIMEOUT");
     while (stage->server.waiting > 0) /* the connections were closed: nobody waits there for long */
         if (aw_event_set(&stage->server.gate), aw_yield() < 0)
