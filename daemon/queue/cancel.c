@@ -19,7 +19,8 @@ static void stop_running(struct job *job)
         aw_scope_cancel(&job->record->scope);
 }
 
-void drop_from_memory(struct broker *broker, uint64_t id)
+/* A refill may have brought the job into memory between the question and the commit. */
+static void drop_from_memory(struct broker *broker, uint64_t id)
 {
     struct job *job = job_table_find(&broker->jobs, id);
     if (!job)
@@ -85,7 +86,8 @@ static int compare_ids(const void *left, const void *right)
     return (a > b) - (a < b);
 }
 
-uint64_t *unique_ids(const uint64_t *ids, size_t count, size_t *ret_count)
+/* Each id once, in order, in memory of the caller's. NULL: no memory. */
+static uint64_t *unique_ids(const uint64_t *ids, size_t count, size_t *ret_count)
 {
     uint64_t *unique = malloc((count + 1) * sizeof *unique);
     if (!unique)

@@ -163,7 +163,5 @@ bool job_payload_write(const void *payload, size_t size, struct buffer *out)
 
 void job_free(struct job *job)
 {
-    if (job)
-        free(job->successor);
     free(job);
 }

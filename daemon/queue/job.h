@@ -45,13 +45,6 @@ enum job_flag {
     JOB_HAS_HISTORY = 32, /* attempts that failed */
 };
 
-/* What an operator does with jobs, besides cancelling them. */
-enum steer_action {
-    STEER_RETRY,   /* dead, cancelled or uncertain -> ready, as if it had never run */
-    STEER_DELETE,  /* finished or waiting -> gone; a waiting one is cancelled first */
-    STEER_PROMOTE, /* scheduled -> ready */
-};
-
 struct lane;
 struct execution_record;
 
@@ -61,7 +54,6 @@ struct job {
     struct job *table_next;     /* in the job table's bucket */
     struct job *next;           /* in whatever list its owner keeps */
     struct execution_record *record; /* while it runs */
-    struct job *successor;      /* the same job, retried before this execution of it had ended */
     uint64_t due_ms;            /* wall clock: when a scheduled job becomes ready, 0: never was */
     uint64_t started_ms;        /* of the last attempt */
     uint64_t timeout_ms;        /* of one execution; 0: none */

@@ -160,7 +160,7 @@ static int finish_job(struct store *store, struct store_change *change, struct a
     change->applied = result == 0 && sqlite3_changes(aw_sqlite_handle(store->database)) == 1;
     if (change->applied)
         store_count(store, job->lane, JOB_READY, change->state, job->payload_size);
-    return change->applied ? store_note_attempt(store, change, reterr) : result;
+    return result;
 }
 
 static int retry_job(struct store *store, struct store_change *change, struct aw_error *reterr)
@@ -179,7 +179,7 @@ static int retry_job(struct store *store, struct store_change *change, struct aw
     change->applied = result == 0 && sqlite3_changes(aw_sqlite_handle(store->database)) == 1;
     if (change->applied)
         store_count(store, job->lane, JOB_READY, JOB_SCHEDULED, job->payload_size);
-    return change->applied ? store_note_attempt(store, change, reterr) : result;
+    return result;
 }
 
 static int mark_job(struct store *store, struct store_change *change, struct aw_error *reterr)
@@ -217,14 +217,6 @@ static int cancel_from(struct store *store, struct store_change *change, enum jo
     }
     int result = store_result(store, code, "cancelling a job", reterr);
     (void)sqlite3_reset(statement);
-    return result;
-}
-
-int store_cancel(struct store *store, struct store_change *change, struct aw_error *reterr)
-{
-    int result = cancel_from(store, change, JOB_READY, reterr);
-    if (result == 0 && !change->applied)
-        result = cancel_from(store, change, JOB_SCHEDULED, reterr);
     return result;
 }
 
@@ -295,13 +287,14 @@ int store_apply(struct store *store, struct store_change *change, struct aw_erro
     case CHANGE_MARK:
         return mark_job(store, change, reterr);
     case CHANGE_CANCEL:
-        return store_cancel(store, change, reterr);
+        result = cancel_from(store, change, JOB_READY, reterr);
+        if (result == 0 && !change->applied)
+            result = cancel_from(store, change, JOB_SCHEDULED, reterr);
+        return result;
     case CHANGE_WAKE:
         return wake_jobs(store, change, reterr);
     case CHANGE_PURGE:
         return purge_jobs(store, change, reterr);
-    case CHANGE_STEER:
-        return store_steer(store, change, reterr);
     }
     return -EINVAL;
 }
