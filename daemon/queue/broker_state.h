@@ -75,6 +75,8 @@ struct broker {
 
     uint64_t next_due_ms;   /* no scheduled job is due before it */
     uint64_t next_purge_ms;
+    uint64_t next_expire_ms;
+    bool release_pending; /* CHANGE_RELEASE must go on */
     struct aw_event clock_changed;
 
     struct aw_group background; /* clock, disk watcher, targets' own tasks */
@@ -159,10 +161,26 @@ bool mark_was_running(const struct job *job);
 void settle(struct execution_record *record);
 /* Cancels a job that waits in memory (it has been taken out of its window). */
 int settle_cancelled(struct broker *broker, struct job *job);
+/* Ends a job whose EXPIRE has passed; it has been taken out of its window. */
+int settle_expired(struct broker *broker, struct job *job);
 /* Parks a job that was being executed when a daemon ended; it is in the table, in no window. */
 int settle_uncertain(struct broker *broker, struct job *job);
 /* Forgets a job that memory no longer needs. */
 void forget_job(struct broker *broker, struct job *job);
+
+/* --- consequences.c: what a change meant for other jobs ------------------------------ */
+/* Takes what the store filled in: jobs that became ready go into their windows, who waits for those
+ * that ended is told. Every callback of a change that may end or insert a job calls it once the
+ * change is durable. */
+void consequences_tell(struct broker *broker, struct store_change *change);
+/* A job ended in the store without memory's doing: what memory holds of it is void. */
+void consequences_drop(struct broker *broker, uint64_t id);
+/* Whether the job may not be started any more. */
+bool consequences_expired(const struct job *job);
+/* For store_on_expire: takes a job that waits in memory out of its window; false: it was started. */
+bool consequences_may_expire(void *broker, uint64_t id);
+/* One more job ended so. */
+void count_final(struct broker *broker, enum job_state state);
 
 /* --- watches.c ------------------------------------------------------------------------- */
 void watches_finish(struct broker *broker, uint64_t id, enum job_state state,
@@ -172,6 +190,8 @@ void watches_finish(struct broker *broker, uint64_t id, enum job_state state,
 AW_SUSPENDS int clockwork_main(void *broker);
 void clockwork_note_due(struct broker *broker, uint64_t due_ms);
 void clockwork_note_purge(struct broker *broker, uint64_t purge_ms);
+void clockwork_note_expiry(struct broker *broker, uint64_t expire_ms);
+void clockwork_note_release(struct broker *broker);
 /* Reads the next times from the store. */
 AW_MUST_CHECK AW_SUSPENDS int clockwork_read(struct broker *broker);
 

@@ -61,6 +61,32 @@ static void write_progress(struct buffer *out, const struct job *live)
     field_text(out, "progress_text", known && text[0] ? text : NULL);
 }
 
+static void field_key(struct buffer *out, const char *name, const struct argument *key)
+{
+    value_bulk_text(out, name);
+    if (key->data)
+        value_bulk(out, key->data, key->size);
+    else
+        value_null(out);
+}
+
+/* KEY, SERIAL, EXPIRE, AFTER: few jobs have them. */
+static void write_extra(struct buffer *out, const struct stored_job *job)
+{
+    static const struct stored_extra none;
+    const struct stored_extra *extra = job->extra ? job->extra : &none;
+    field_key(out, "key", &extra->key);
+    field_key(out, "serial", &extra->serial);
+    field_time(out, "expires_at", extra->expire_ms);
+    field_number(out, "blockers", extra->blockers);
+    value_bulk_text(out, "after");
+    value_array(out, extra->after_count);
+    for (uint32_t i = 0; i < extra->after_count; i++)
+        value_bulk_number(out, extra->after[i]);
+    field_text(out, "onfail",
+               !(job->flags & JOB_HAS_AFTER) ? NULL : extra->onfail_run ? "run" : "cancel");
+}
+
 static enum job_state state_now(const struct broker *broker, const struct stored_job *job)
 {
     const struct job *live = job_table_find(&broker->jobs, job->id);
@@ -73,7 +99,7 @@ static void write_job(const struct broker *broker, const struct stored_job *job,
                       bool with_contents, struct buffer *out)
 {
     const struct job *live = job_table_find(&broker->jobs, job->id);
-    value_map(out, with_contents ? 23 : 21);
+    value_map(out, with_contents ? 29 : 21);
     value_bulk_text(out, "id");
     value_bulk_number(out, job->id);
     field_text(out, "queue", job->lane ? job->lane->queue->name : NULL);
@@ -97,6 +123,7 @@ static void write_job(const struct broker *broker, const struct stored_job *job,
     write_progress(out, live);
     if (!with_contents)
         return;
+    write_extra(out, job);
     value_bulk_text(out, "arguments");
     if (!job_payload_write(job->payload, job->payload_size, out))
         value_null(out);

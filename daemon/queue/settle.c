@@ -84,7 +84,7 @@ void forget_job(struct broker *broker, struct job *job)
     job_free(job);
 }
 
-static void count_final(struct broker *broker, enum job_state state)
+void count_final(struct broker *broker, enum job_state state)
 {
     if (state == JOB_DONE)
         broker->counters.done++;
@@ -113,6 +113,7 @@ static void tell(struct execution_record *record)
         clockwork_note_purge(broker, change->purge_ms);
         watches_finish(broker, job->id, change->state, &record->outcome.result,
                        record->outcome.code, record->outcome.message);
+        consequences_tell(broker, &record->change);
         return;
     }
     broker->counters.retried++;
@@ -266,6 +267,11 @@ static int end_unexecuted(struct broker *broker, struct job *job, enum job_state
 int settle_cancelled(struct broker *broker, struct job *job)
 {
     return end_unexecuted(broker, job, JOB_CANCELLED, "", "");
+}
+
+int settle_expired(struct broker *broker, struct job *job)
+{
+    return end_unexecuted(broker, job, JOB_DEAD, "EXPIRED", EXPIRED_MESSAGE);
 }
 
 int settle_uncertain(struct broker *broker, struct job *job)

@@ -81,6 +81,14 @@ static const char version_2[] =
     "  PRIMARY KEY (parent, child)\n"
     ") STRICT, WITHOUT ROWID;\n"
     "CREATE INDEX dependency_child ON dependency (child);\n"
+    /* jobs that have ended while there are still dependencies on them; `result` if values out of it
+     * are wanted */
+    "CREATE TABLE ending (\n"
+    "  parent INTEGER PRIMARY KEY,\n"
+    "  state INTEGER NOT NULL,\n"
+    "  has_header INTEGER NOT NULL,\n"
+    "  result BLOB\n"
+    ") STRICT;\n"
     "CREATE TABLE bind (\n"
     "  child INTEGER NOT NULL,\n"
     "  argument INTEGER NOT NULL,\n"
@@ -156,7 +164,7 @@ const char *const store_statement_texts[STATEMENTS] = {
                         "WHERE id = ?1 AND state = 2 AND attempts = ?2",
     [STATEMENT_MARK] = "UPDATE job SET at_ms = ?3 WHERE id = ?1 AND state = 2 AND attempts = ?2",
     [STATEMENT_CANCEL] = "UPDATE job SET state = 6, at_ms = ?2 + keep_ms, finished_ms = ?2 "
-                         "WHERE id = ?1 AND state = ?3 RETURNING lane, length(payload)",
+                         "WHERE id = ?1 AND state = ?3 RETURNING lane, length(payload), flags",
     /* the first that are due, as many as fit into ?3 bytes and at least one: they come into
      * memory */
     [STATEMENT_WAKE] =
@@ -182,4 +190,52 @@ const char *const store_statement_texts[STATEMENTS] = {
     /* large values are read only when they are looked at */
     [STATEMENT_SCAN] = "SELECT " SMALL_COLUMNS ", NULL, iif(?2, payload, NULL) FROM job "
                        "WHERE id > ?1 ORDER BY id",
+
+    [STATEMENT_KEY_OWNER] = "SELECT job FROM extra WHERE live = 1 AND key = ?1",
+    [STATEMENT_SERIAL_FIRST] = "SELECT job, position FROM extra WHERE live = 1 AND serial = ?1 "
+                               "ORDER BY position LIMIT 1",
+    [STATEMENT_EXTRA_INSERT] =
+        "INSERT INTO extra (job, live, key, serial, position, expire_ms, onfail, blockers, "
+        "due_ms) VALUES (?1, 1, ?2, ?3, ?1, ?4, ?5, ?6, ?7)",
+    [STATEMENT_EXTRA_READ] =
+        "SELECT key, serial, expire_ms, blockers, onfail, live FROM extra WHERE job = ?1",
+    [STATEMENT_EXTRA_END] = "UPDATE extra SET live = 0, blockers = 0 WHERE job = ?1 AND live = 1 "
+                            "RETURNING serial, position",
+    [STATEMENT_EXTRA_UNBLOCK] =
+        "UPDATE extra SET blockers = blockers - 1 WHERE job = ?1 AND live = 1 AND blockers > 0 "
+        "RETURNING blockers, due_ms",
+    [STATEMENT_EXPIRED] = "SELECT job, expire_ms FROM extra WHERE live = 1 AND "
+                          "expire_ms IS NOT NULL AND expire_ms <= ?1 ORDER BY expire_ms LIMIT 1",
+    [STATEMENT_EXPIRE_NEVER] = "UPDATE extra SET expire_ms = NULL WHERE job = ?1",
+    [STATEMENT_NEXT_EXPIRY] = "SELECT expire_ms FROM extra WHERE live = 1 AND "
+                              "expire_ms IS NOT NULL ORDER BY expire_ms LIMIT 1",
+    [STATEMENT_HEAD] =
+        "SELECT state, lane, flags, keep_ms, length(payload) FROM job WHERE id = ?1",
+    [STATEMENT_END] = "UPDATE job SET state = ?2, at_ms = ?3, finished_ms = ?4, error_code = ?5, "
+                      "error_message = ?6 WHERE id = ?1 AND state < 4",
+    [STATEMENT_DELETE_ENDED] = "DELETE FROM job WHERE id = ?1 AND state >= 4",
+    [STATEMENT_UNBLOCK] = "UPDATE job SET state = ?2, at_ms = ?3 WHERE id = ?1 AND state = 1",
+    [STATEMENT_PARENT_INSERT] = "INSERT INTO dependency (parent, child) SELECT ?1, ?2 WHERE "
+                                "EXISTS (SELECT 1 FROM job WHERE id = ?1 AND state < 4)",
+    [STATEMENT_PARENTS] = "SELECT parent FROM dependency WHERE child = ?1 ORDER BY parent",
+    [STATEMENT_PARENTS_FORGET] = "DELETE FROM dependency WHERE child = ?1",
+    [STATEMENT_CHILD] = "SELECT child, live, onfail, extra.job FROM dependency LEFT JOIN extra ON "
+                        "extra.job = child WHERE parent = ?1 ORDER BY child LIMIT 1",
+    [STATEMENT_CHILD_RELEASED] = "DELETE FROM dependency WHERE parent = ?1 AND child = ?2",
+    [STATEMENT_ANY_DEPENDENCY] = "SELECT EXISTS (SELECT 1 FROM dependency)",
+    [STATEMENT_ENDING_INSERT] = "INSERT OR IGNORE INTO ending VALUES (?1, ?2, ?3, ?4)",
+    [STATEMENT_ENDING_FIRST] = "SELECT parent, state, has_header, result FROM ending LIMIT 1",
+    [STATEMENT_ENDING_DELETE] = "DELETE FROM ending WHERE parent = ?1",
+    [STATEMENT_BIND_INSERT] = "INSERT INTO bind (child, argument, parent, row, column) "
+                              "VALUES (?1, ?2, ?3, ?4, ?5)",
+    [STATEMENT_BINDS_OPEN] = "SELECT argument, row, column FROM bind WHERE child = ?1 AND "
+                             "parent = ?2 AND known = 0 ORDER BY argument LIMIT 1",
+    [STATEMENT_BIND_SET] =
+        "UPDATE bind SET known = 1, value = ?3 WHERE child = ?1 AND argument = ?2",
+    [STATEMENT_BIND_VALUES] = "SELECT payload, argument, value, known FROM job LEFT JOIN bind ON "
+                              "child = id WHERE id = ?1 ORDER BY argument",
+    [STATEMENT_BIND_WANTED] =
+        "SELECT EXISTS (SELECT 1 FROM bind WHERE parent = ?1 AND known = 0)",
+    [STATEMENT_RESULT] = "SELECT result FROM job WHERE id = ?1",
+    [STATEMENT_PAYLOAD] = "UPDATE job SET payload = ?2 WHERE id = ?1",
 };
