@@ -147,6 +147,8 @@ struct execution_record {
 /* --- cancel.c ----------------------------------------------------------------------- */
 /* Cancels a job that memory does not hold, if it has not finished; who watches it is told. */
 AW_MUST_CHECK int cancel_stored(struct broker *broker, uint64_t id);
+/* Each id once, in order, in memory of the caller's. NULL: no memory. */
+uint64_t *unique_ids(const uint64_t *ids, size_t count, size_t *ret_count);
 
 /* --- mark.c: at-most-once, started jobs are known on disk ------------------------------ */
 /* Before it is executed. false: it must not be (the store did not take the mark). */
@@ -156,6 +158,26 @@ AW_MUST_CHECK AW_SUSPENDS bool mark_started(struct execution_record *record);
 AW_SUSPENDS void mark_take_away(struct execution_record *record);
 /* Whether this ready job, as read from the store, was being executed when a daemon ended. */
 bool mark_was_running(const struct job *job);
+
+/* --- walk.c: the jobs that pass a filter, page by page ---------------------------------- */
+struct walk {
+    struct store_read read;
+    struct broker *broker;
+    const struct job_filter *filter; /* its `limit` and `cursor` are not looked at */
+    uint64_t limit;                  /* jobs of a page */
+    struct walk_position position;   /* where the page begins, then where the next one does; all 0
+                                        at the end */
+    void (*visitor)(void *context, const struct stored_job *job);
+    void *context;
+    uint64_t found; /* on the page */
+    uint64_t bytes;
+    uint32_t looked_at;
+    bool stopped; /* before the end */
+    int result;
+};
+AW_MUST_CHECK AW_SUSPENDS int walk_page(struct walk *walk);
+/* The job's state with what only memory knows: whether it runs. */
+enum job_state walk_state_now(const struct broker *broker, const struct stored_job *job);
 
 /* --- settle.c: from outcome to the job's next state --------------------------------- */
 void settle(struct execution_record *record);

@@ -73,8 +73,7 @@ static int compare_ids(const void *left, const void *right)
     return (a > b) - (a < b);
 }
 
-/* Each id once, in order, in memory of the caller's. NULL: no memory. */
-static uint64_t *unique_ids(const uint64_t *ids, size_t count, size_t *ret_count)
+uint64_t *unique_ids(const uint64_t *ids, size_t count, size_t *ret_count)
 {
     uint64_t *unique = malloc((count + 1) * sizeof *unique);
     if (!unique)

@@ -167,5 +167,6 @@ void job_free(struct job *job)
     if (!job)
         return;
     job_extras_drop(job);
+    free(job->successor);
     free(job);
 }

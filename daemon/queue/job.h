@@ -48,6 +48,13 @@ enum job_flag {
 #define JOB_EXTRA_FLAGS \
     (JOB_HAS_KEY | JOB_HAS_SERIAL | JOB_HAS_EXPIRY | JOB_HAS_AFTER | JOB_HAS_BIND)
 
+/* What an operator does with jobs, besides cancelling them. */
+enum steer_action {
+    STEER_RETRY,   /* dead, cancelled or uncertain -> ready, as if it had never run */
+    STEER_DELETE,  /* finished or waiting -> gone; a waiting one is cancelled first */
+    STEER_PROMOTE, /* scheduled -> ready */
+};
+
 struct lane;
 struct execution_record;
 struct job_extras;
@@ -59,6 +66,7 @@ struct job {
     struct job *next;           /* in whatever list its owner keeps */
     struct execution_record *record; /* while it runs */
     struct job_extras *extras;  /* until it is stored; freed with the job */
+    struct job *successor;      /* the same job, retried before this execution of it had ended */
     uint64_t due_ms;            /* wall clock: when a scheduled job becomes ready, 0: never was */
     uint64_t started_ms;        /* of the last attempt */
     uint64_t timeout_ms;        /* of one execution; 0: none */

@@ -35,6 +35,17 @@ enum store_change_kind {
     CHANGE_EXPIRE, /* jobs that should have started by `now_ms` -> dead, at most `limit` */
     CHANGE_RELEASE, /* what the ends of jobs mean for those AFTER them, where one change was not
                        enough */
+    CHANGE_STEER,  /* jobs are retried, deleted or promoted by an operator: `steering` */
+};
+
+/* Jobs to be steered, and what came of it. The caller has seen to it that none of them runs. */
+struct store_steering {
+    enum steer_action action;
+    const uint64_t *ids;
+    const uint64_t *positions; /* RETRY: ids that no job has, for the ends of SERIAL lines */
+    bool *changed;      /* filled: whether each was */
+    uint32_t count;
+    uint32_t processed; /* filled: of the ids; fewer when `bytes_max` is reached */
 };
 
 /* A job that ended without having been executed, as a consequence of a change. */
@@ -58,7 +69,9 @@ struct store_change {
     uint64_t now_ms;              /* of the wall clock; RETRY does without */
     uint64_t purge_ms;            /* FINISH, CANCEL: delete it then; FINISH: 0 deletes it at once */
     uint32_t limit;               /* WAKE, PURGE, EXPIRE */
-    uint64_t bytes_max;           /* WAKE: of the payloads that come into memory, at least one */
+    uint64_t bytes_max;           /* WAKE, STEER: of the payloads that come into memory, at least
+                                     one */
+    struct store_steering *steering; /* STEER */
     bool attempt_spent;           /* FINISH, RETRY: job->attempts counts this execution already */
     const struct buffer *result;  /* FINISH */
     const char *error_code;       /* FINISH, RETRY */
@@ -66,7 +79,7 @@ struct store_change {
 
     /* filled by the store */
     bool applied;       /* the job was in the state this change starts from */
-    uint32_t changed;   /* WAKE, PURGE, EXPIRE: how many */
+    uint32_t changed;   /* WAKE, PURGE, EXPIRE, STEER: how many */
     struct job *woken;  /* jobs that became ready, linked by `next`, the receiver's */
 
     /* Filled by the store: what else follows for others. Any change that ends a job or inserts one
@@ -187,6 +200,38 @@ typedef bool (*store_visitor)(void *context, const struct stored_job *job); /* f
 AW_MUST_CHECK AW_SUSPENDS int store_read_job(struct store *store, uint64_t id,
                                              store_visitor visitor, void *context,
                                              struct aw_error *reterr);
+
+/* An execution that failed, the first one ever first. RETRY (the command) does not end the row of
+ * numbers. Only the last ATTEMPTS_KEPT of a job are kept. */
+#define ATTEMPTS_KEPT 20u
+struct stored_attempt {
+    uint64_t number;     /* from 1 */
+    uint64_t started_ms; /* 0: it never started */
+    uint64_t ended_ms;
+    const char *error_code; /* NULL: none */
+    const char *error_message;
+};
+
+AW_MUST_CHECK AW_SUSPENDS int store_read_attempts(struct store *store, uint64_t id,
+                                                  void (*visitor)(void *context,
+                                                                  const struct stored_attempt *),
+                                                  void *context, struct aw_error *reterr);
+
+/* Visits the jobs of one state behind a position, in the order of its index: scheduled and finished
+ * ones by `key` (their time) and id, whatever the lane; ready ones of a lane by `key` (priority) and
+ * id; blocked, dead, cancelled and uncertain ones of a lane by id. For JOB_DONE it visits every
+ * finished job: the visitor tells them apart. Results are left out, and payloads unless asked for.
+ */
+struct store_walk {
+    enum job_state state;
+    uint32_t lane;
+    uint64_t key;
+    uint64_t id;
+    bool with_payload;
+};
+AW_MUST_CHECK AW_SUSPENDS int store_walk(struct store *store, const struct store_walk *walk,
+                                         store_visitor visitor, void *context,
+                                         struct aw_error *reterr);
 
 /* Visits jobs with ids above `after` in order, without their results, and without their payloads
  * unless asked for. */

@@ -109,6 +109,9 @@ static const char version_2[] =
     "  error_message TEXT,\n"
     "  PRIMARY KEY (job, number)\n"
     ") STRICT, WITHOUT ROWID;\n"
+    /* a dead job among millions that are done, a blocked one among millions that are not */
+    "CREATE INDEX job_failed ON job (state, lane) WHERE state > 4;\n"
+    "CREATE INDEX job_blocked ON job (lane) WHERE state = 1;\n"
     "CREATE TRIGGER job_goes AFTER DELETE ON job WHEN old.flags <> 0 BEGIN\n"
     "  DELETE FROM extra WHERE job = old.id;\n"
     "  DELETE FROM bind WHERE child = old.id;\n"
@@ -141,6 +144,8 @@ const char *const store_migrations[STORE_SCHEMA_VERSION] = {version_1, version_2
     "finished_ms, timeout_ms, backoff_min_ms, backoff_max_ms, keep_ms, format, flags, " \
     "error_code, error_message"
 #define JOB_COLUMNS SMALL_COLUMNS ", result, payload"
+
+#define WALK_COLUMNS SMALL_COLUMNS ", NULL, iif(?5, payload, NULL)"
 
 /* INSERT_PARAMETERS each, FOUR_ROWS a quarter of INSERT_ROWS. */
 #define NEW_ROW "(?, ?, ?, ?, ?, 0, ?, 0, NULL, NULL, ?, ?, ?, ?, ?, ?, NULL, NULL, NULL, ?)"
@@ -238,4 +243,46 @@ const char *const store_statement_texts[STATEMENTS] = {
         "SELECT EXISTS (SELECT 1 FROM bind WHERE parent = ?1 AND known = 0)",
     [STATEMENT_RESULT] = "SELECT result FROM job WHERE id = ?1",
     [STATEMENT_PAYLOAD] = "UPDATE job SET payload = ?2 WHERE id = ?1",
+    /* ?1 state, ?2 lane, ?3 key, ?4 id, ?5 with payloads; each part seeks to its first row */
+    [STATEMENT_WALK_SCHEDULED] =
+        "SELECT " WALK_COLUMNS " FROM job WHERE state = 0 AND at_ms = ?3 AND id > ?4 UNION ALL "
+        "SELECT " WALK_COLUMNS " FROM job WHERE state = 0 AND at_ms > ?3 ORDER BY at_ms, id",
+    [STATEMENT_WALK_BLOCKED] = "SELECT " WALK_COLUMNS " FROM job WHERE state = 1 AND lane = ?2 "
+                               "AND id > ?4 ORDER BY id",
+    [STATEMENT_WALK_READY] =
+        "SELECT " WALK_COLUMNS " FROM job WHERE state = 2 AND lane = ?2 AND priority = ?3 AND "
+        "id > ?4 UNION ALL SELECT " WALK_COLUMNS " FROM job WHERE state = 2 AND lane = ?2 AND "
+        "priority > ?3 ORDER BY priority, id",
+    [STATEMENT_WALK_FINISHED] =
+        "SELECT " WALK_COLUMNS " FROM job WHERE state >= 4 AND at_ms = ?3 AND id > ?4 UNION ALL "
+        "SELECT " WALK_COLUMNS " FROM job WHERE state >= 4 AND at_ms > ?3 ORDER BY at_ms, id",
+    [STATEMENT_WALK_FAILED] = "SELECT " WALK_COLUMNS " FROM job WHERE state > 4 AND state = ?1 "
+                              "AND lane = ?2 AND id > ?4 ORDER BY id",
+    [STATEMENT_LOOK] = "SELECT state, flags, lane, length(payload) FROM job WHERE id = ?1",
+    [STATEMENT_REVIVE] =
+        "UPDATE job SET state = ?3, at_ms = NULL, attempts = 0, interruptions = 0, "
+        "finished_ms = NULL, result = NULL WHERE id = ?1 AND state = ?2 AND state > 4 "
+        "RETURNING " JOB_COLUMNS,
+    /* it goes to the end of its line, and an expiry that is over does not end it again */
+    [STATEMENT_REVIVE_EXTRA] =
+        "UPDATE extra SET live = 1, expire_ms = NULL, due_ms = NULL, position = ?2, blockers = ?3 "
+        "WHERE job = ?1",
+    [STATEMENT_SERIAL_AHEAD] = "SELECT 1 FROM extra AS own JOIN extra AS other ON other.serial = "
+                               "own.serial AND other.live = 1 WHERE own.job = ?1 LIMIT 1",
+    /* 1: a value is missing, or could not be put in */
+    [STATEMENT_BIND_LACKING] =
+        "SELECT 1 FROM job WHERE id = ?1 AND (error_code = 'BIND' OR EXISTS (SELECT 1 FROM bind "
+        "WHERE child = ?1 AND known = 0))",
+    [STATEMENT_KEY_HELD] = "SELECT 1 FROM extra AS own JOIN extra AS other ON other.key = own.key "
+                           "AND other.live = 1 WHERE own.job = ?1 LIMIT 1",
+    [STATEMENT_DELETE_FINISHED] = "DELETE FROM job WHERE id = ?1 AND state = ?2 AND state >= 4",
+    [STATEMENT_PROMOTE] = "UPDATE job SET state = 2, at_ms = NULL WHERE id = ?1 AND state = 0 "
+                          "RETURNING " JOB_COLUMNS,
+    [STATEMENT_ATTEMPT_INSERT] =
+        "INSERT INTO attempt SELECT ?1, coalesce(max(number), 0) + 1, ?2, ?3, ?4, ?5 FROM attempt "
+        "WHERE job = ?1 RETURNING number",
+    [STATEMENT_ATTEMPT_FLAG] = "UPDATE job SET flags = flags | 32 WHERE id = ?1 AND flags & 32 = 0",
+    [STATEMENT_ATTEMPT_TRIM] = "DELETE FROM attempt WHERE job = ?1 AND number <= ?2",
+    [STATEMENT_READ_ATTEMPTS] = "SELECT number, started_ms, ended_ms, error_code, error_message "
+                                "FROM attempt WHERE job = ?1 ORDER BY number",
 };

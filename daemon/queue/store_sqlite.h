@@ -58,6 +58,23 @@ enum statement {
     STATEMENT_BIND_WANTED,
     STATEMENT_RESULT,
     STATEMENT_PAYLOAD,
+    STATEMENT_WALK_SCHEDULED,
+    STATEMENT_WALK_BLOCKED,
+    STATEMENT_WALK_READY,
+    STATEMENT_WALK_FINISHED,
+    STATEMENT_WALK_FAILED,
+    STATEMENT_LOOK,
+    STATEMENT_REVIVE,
+    STATEMENT_REVIVE_EXTRA,
+    STATEMENT_KEY_HELD,
+    STATEMENT_SERIAL_AHEAD,
+    STATEMENT_BIND_LACKING,
+    STATEMENT_DELETE_FINISHED,
+    STATEMENT_PROMOTE,
+    STATEMENT_ATTEMPT_INSERT,
+    STATEMENT_ATTEMPT_FLAG,
+    STATEMENT_ATTEMPT_TRIM,
+    STATEMENT_READ_ATTEMPTS,
     STATEMENTS,
 };
 
@@ -106,6 +123,19 @@ AW_MUST_CHECK AW_SUSPENDS int store_run(struct store *store, enum statement whic
  * transaction; JOB_STATES: it did not exist, or does not any more. */
 void store_count(struct store *store, struct lane *lane, enum job_state from, enum job_state to,
                  size_t payload_size);
+
+/* A waiting job is cancelled, with all that follows from it. */
+AW_MUST_CHECK AW_SUSPENDS int store_cancel(struct store *store, struct store_change *change,
+                                           struct aw_error *reterr);
+
+/* store_sqlite_steer.c: CHANGE_STEER. */
+AW_MUST_CHECK AW_SUSPENDS int store_steer(struct store *store, struct store_change *change,
+                                          struct aw_error *reterr);
+
+/* store_sqlite_history.c: an execution failed for the reason the change (FINISH, RETRY) gives. */
+AW_MUST_CHECK AW_SUSPENDS int store_note_attempt(struct store *store,
+                                                 const struct store_change *change,
+                                                 struct aw_error *reterr);
 
 /* The row that READ_JOB and SCAN select. */
 void store_row(struct store *store, sqlite3_stmt *statement, struct stored_job *ret_job);

@@ -199,7 +199,8 @@ static int finish_job(struct store *store, struct store_change *change, struct a
     if (!change->applied)
         return result;
     store_count(store, job->lane, JOB_READY, change->state, job->payload_size);
-    return matters ? finish_for_others(store, change, reterr) : 0;
+    result = store_note_attempt(store, change, reterr);
+    return matters && result == 0 ? finish_for_others(store, change, reterr) : result;
 }
 
 static int retry_job(struct store *store, struct store_change *change, struct aw_error *reterr)
@@ -219,8 +220,9 @@ static int retry_job(struct store *store, struct store_change *change, struct aw
     if (!change->applied)
         return result;
     store_count(store, job->lane, JOB_READY, JOB_SCHEDULED, job->payload_size);
-    if (!(job->flags & JOB_HAS_EXPIRY))
-        return 0;
+    result = store_note_attempt(store, change, reterr);
+    if (result < 0 || !(job->flags & JOB_HAS_EXPIRY))
+        return result;
     /* it has been started */
     store_bind_number(store->statements[STATEMENT_EXPIRE_NEVER], 1, job->id);
     return store_run(store, STATEMENT_EXPIRE_NEVER, "storing a retry", reterr);
@@ -268,7 +270,7 @@ static int cancel_from(struct store *store, struct store_change *change, enum jo
     return result;
 }
 
-static int cancel_job(struct store *store, struct store_change *change, struct aw_error *reterr)
+int store_cancel(struct store *store, struct store_change *change, struct aw_error *reterr)
 {
     static const enum job_state from[] = {JOB_READY, JOB_SCHEDULED, JOB_BLOCKED};
     int result = 0;
@@ -351,7 +353,7 @@ int store_apply(struct store *store, struct store_change *change, struct aw_erro
     case CHANGE_MARK:
         return mark_job(store, change, reterr);
     case CHANGE_CANCEL:
-        return cancel_job(store, change, reterr);
+        return store_cancel(store, change, reterr);
     case CHANGE_WAKE:
         return wake_jobs(store, change, reterr);
     case CHANGE_PURGE:
@@ -360,6 +362,8 @@ int store_apply(struct store *store, struct store_change *change, struct aw_erro
         return store_expire(store, change, reterr);
     case CHANGE_RELEASE:
         return store_release(store, change, reterr);
+    case CHANGE_STEER:
+        return store_steer(store, change, reterr);
     }
     return -EINVAL;
 }
