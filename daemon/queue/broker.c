@@ -141,7 +141,8 @@ static void log_backlog(const struct broker *broker)
     for (uint32_t i = 0; i < broker->lane_count; i++)
         if (broker->lanes[i])
             waiting +=
-                broker->lanes[i]->counts[JOB_READY] + broker->lanes[i]->counts[JOB_SCHEDULED];
+                broker->lanes[i]->counts[JOB_READY] + broker->lanes[i]->counts[JOB_SCHEDULED] +
+                broker->lanes[i]->counts[JOB_BLOCKED];
     log_line(LOG_LEVEL_INFO, "queue %s/queue.db: %" PRId64 " jobs wait",
              broker->configuration->state, waiting);
 }
@@ -159,8 +160,11 @@ static int open_store(struct broker *broker, struct aw_error *reterr)
     if (synced < 0 && (made == 0 || synced != -EACCES))
         return aw_error_set(reterr, synced, "state folder %s: cannot sync the folder it is in: %s",
                             state, aw_error_text(synced));
-    return store_open(&broker->store, state, registry_stored_lane,
-                      registry_lane_by_id, broker, reterr);
+    int result = store_open(&broker->store, state, registry_stored_lane, registry_lane_by_id,
+                            broker, reterr);
+    if (result == 0)
+        store_on_expire(broker->store, consequences_may_expire);
+    return result;
 }
 
 int broker_open(const struct config *configuration, struct broker **ret_broker,

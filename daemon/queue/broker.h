@@ -13,6 +13,7 @@
 #include "protocol/buffer.h"
 #include "protocol/submit_options.h"
 #include "queue/job.h"
+#include "queue/walk_position.h"
 #include "targets/target.h"
 
 #include <await.h>
@@ -119,6 +120,15 @@ AW_MUST_CHECK AW_SUSPENDS int broker_worker_says(struct broker *broker,
 AW_MUST_CHECK AW_SUSPENDS int broker_cancel(struct broker *broker, const uint64_t *ids,
                                             size_t count);
 
+/* Retries, deletes or promotes jobs (enum steer_action says which). Comes back when that is
+ * durable, whatever happens to the caller, and returns how many were changed; negative errno when
+ * nothing was, or not all.
+ *
+ * A job that runs is not deleted. Who waits for a job that is deleted before it finished is told
+ * that it was cancelled. A job is not retried while another live job has its KEY. */
+AW_MUST_CHECK AW_SUSPENDS int broker_steer(struct broker *broker, enum steer_action action,
+                                           const uint64_t *ids, size_t count);
+
 /* Appends the job as a map value. -ENOENT: no such job. */
 AW_MUST_CHECK AW_SUSPENDS int broker_describe(struct broker *broker, uint64_t id,
                                               struct buffer *out);
@@ -127,15 +137,25 @@ struct job_filter {
     struct argument queue;  /* data NULL: any */
     struct argument target; /* data NULL: any */
     struct argument match;  /* glob over the first argument; data NULL: any */
-    int state;              /* enum job_state, -1: any */
-    uint32_t limit;         /* 1...10,000 */
-    uint64_t cursor;        /* 0: from the start; ids above it are looked at */
+    unsigned states;        /* a bit for each enum job_state; 0: any */
+    uint64_t limit;         /* JOBS: 1...10,000; bulk commands: UINT64_MAX for all */
+    uint64_t id_max;        /* no job above it; 0: any */
+    struct walk_position cursor; /* all 0: from the start */
 };
 
 /* Appends [cursor, [job map ...]]; cursor "0" at the end. Looks at a bounded number of jobs a call,
  * so a page may hold fewer than `limit` (even none) before the end. */
 AW_MUST_CHECK AW_SUSPENDS int broker_list(struct broker *broker, const struct job_filter *filter,
                                           struct buffer *out);
+
+/* Steers the jobs that pass the filter, page by page, at most `limit` and none that was submitted
+ * after the call. *ret_changed says how many were changed, also on failure. */
+AW_MUST_CHECK AW_SUSPENDS int broker_steer_where(struct broker *broker, enum steer_action action,
+                                                 const struct job_filter *filter,
+                                                 uint64_t *ret_changed);
+AW_MUST_CHECK AW_SUSPENDS int broker_cancel_where(struct broker *broker,
+                                                  const struct job_filter *filter,
+                                                  uint64_t *ret_changed);
 
 /* Runs it now, without the queue. The outcome's kinds are those of targets/target.h. -ENOENT: no
  * such target; -EINVAL: wrong arguments (reterr says why); else 0 and *ret_outcome is filled. The

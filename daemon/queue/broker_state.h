@@ -75,6 +75,8 @@ struct broker {
 
     uint64_t next_due_ms;   /* no scheduled job is due before it */
     uint64_t next_purge_ms;
+    uint64_t next_expire_ms;
+    bool release_pending; /* CHANGE_RELEASE must go on */
     struct aw_event clock_changed;
 
     struct aw_group background; /* clock, disk watcher, targets' own tasks */
@@ -145,6 +147,8 @@ struct execution_record {
 /* --- cancel.c ----------------------------------------------------------------------- */
 /* Cancels a job that memory does not hold, if it has not finished; who watches it is told. */
 AW_MUST_CHECK int cancel_stored(struct broker *broker, uint64_t id);
+/* Each id once, in order, in memory of the caller's. NULL: no memory. */
+uint64_t *unique_ids(const uint64_t *ids, size_t count, size_t *ret_count);
 
 /* --- mark.c: at-most-once, started jobs are known on disk ------------------------------ */
 /* Before it is executed. false: it must not be (the store did not take the mark). */
@@ -155,14 +159,50 @@ AW_SUSPENDS void mark_take_away(struct execution_record *record);
 /* Whether this ready job, as read from the store, was being executed when a daemon ended. */
 bool mark_was_running(const struct job *job);
 
+/* --- walk.c: the jobs that pass a filter, page by page ---------------------------------- */
+struct walk {
+    struct store_read read;
+    struct broker *broker;
+    const struct job_filter *filter; /* its `limit` and `cursor` are not looked at */
+    uint64_t limit;                  /* jobs of a page */
+    struct walk_position position;   /* where the page begins, then where the next one does; all 0
+                                        at the end */
+    void (*visitor)(void *context, const struct stored_job *job);
+    void *context;
+    uint64_t found; /* on the page */
+    uint64_t bytes;
+    uint32_t looked_at;
+    bool stopped; /* before the end */
+    int result;
+};
+AW_MUST_CHECK AW_SUSPENDS int walk_page(struct walk *walk);
+/* The job's state with what only memory knows: whether it runs. */
+enum job_state walk_state_now(const struct broker *broker, const struct stored_job *job);
+
 /* --- settle.c: from outcome to the job's next state --------------------------------- */
 void settle(struct execution_record *record);
 /* Cancels a job that waits in memory (it has been taken out of its window). */
 int settle_cancelled(struct broker *broker, struct job *job);
+/* Ends a job whose EXPIRE has passed; it has been taken out of its window. */
+int settle_expired(struct broker *broker, struct job *job);
 /* Parks a job that was being executed when a daemon ended; it is in the table, in no window. */
 int settle_uncertain(struct broker *broker, struct job *job);
 /* Forgets a job that memory no longer needs. */
 void forget_job(struct broker *broker, struct job *job);
+
+/* --- consequences.c: what a change meant for other jobs ------------------------------ */
+/* Takes what the store filled in: jobs that became ready go into their windows, who waits for those
+ * that ended is told. Every callback of a change that may end or insert a job calls it once the
+ * change is durable. */
+void consequences_tell(struct broker *broker, struct store_change *change);
+/* A job ended in the store without memory's doing: what memory holds of it is void. */
+void consequences_drop(struct broker *broker, uint64_t id);
+/* Whether the job may not be started any more. */
+bool consequences_expired(const struct job *job);
+/* For store_on_expire: takes a job that waits in memory out of its window; false: it was started. */
+bool consequences_may_expire(void *broker, uint64_t id);
+/* One more job ended so. */
+void count_final(struct broker *broker, enum job_state state);
 
 /* --- watches.c ------------------------------------------------------------------------- */
 void watches_finish(struct broker *broker, uint64_t id, enum job_state state,
@@ -172,6 +212,8 @@ void watches_finish(struct broker *broker, uint64_t id, enum job_state state,
 AW_SUSPENDS int clockwork_main(void *broker);
 void clockwork_note_due(struct broker *broker, uint64_t due_ms);
 void clockwork_note_purge(struct broker *broker, uint64_t purge_ms);
+void clockwork_note_expiry(struct broker *broker, uint64_t expire_ms);
+void clockwork_note_release(struct broker *broker);
 /* Reads the next times from the store. */
 AW_MUST_CHECK AW_SUSPENDS int clockwork_read(struct broker *broker);
 

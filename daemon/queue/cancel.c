@@ -19,21 +19,6 @@ static void stop_running(struct job *job)
         aw_scope_cancel(&job->record->scope);
 }
 
-/* A refill may have brought the job into memory between the question and the commit. */
-static void drop_from_memory(struct broker *broker, uint64_t id)
-{
-    struct job *job = job_table_find(&broker->jobs, id);
-    if (!job)
-        return;
-    if (job->state == JOB_READY && window_take(broker, job)) {
-        forget_job(broker, job);
-        return;
-    }
-    /* its outcome will find the row cancelled; until then only the store knows how it ended */
-    job->ended_in_store = true;
-    stop_running(job);
-}
-
 static void stored_cancel_done(struct store_change *change, int result)
 {
     struct stored_cancel *cancel = change->context;
@@ -41,8 +26,10 @@ static void stored_cancel_done(struct store_change *change, int result)
     if (result == 0 && change->applied) {
         broker->counters.cancelled++;
         clockwork_note_purge(broker, change->now_ms);
-        drop_from_memory(broker, change->id);
+        /* a refill may have brought it into memory between the question and the commit */
+        consequences_drop(broker, change->id);
         watches_finish(broker, change->id, JOB_CANCELLED, NULL, "", "");
+        consequences_tell(broker, change);
     }
     free(cancel);
 }
@@ -86,8 +73,7 @@ static int compare_ids(const void *left, const void *right)
     return (a > b) - (a < b);
 }
 
-/* Each id once, in order, in memory of the caller's. NULL: no memory. */
-static uint64_t *unique_ids(const uint64_t *ids, size_t count, size_t *ret_count)
+uint64_t *unique_ids(const uint64_t *ids, size_t count, size_t *ret_count)
 {
     uint64_t *unique = malloc((count + 1) * sizeof *unique);
     if (!unique)

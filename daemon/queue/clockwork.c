@@ -1,4 +1,6 @@
-/* clockwork.c - what happens by time: scheduled jobs become ready, finished ones are deleted.
+/* clockwork.c - what happens by time: scheduled jobs become ready, finished ones are deleted, those
+ * that were not started by their EXPIRE are dead. And what the ends of jobs leave to be done for
+ * those AFTER them.
  *
  * Times are on the wall clock, which can step; so while something is scheduled the task looks again
  * at least every RECHECK_MS. Nothing is held in memory for a scheduled job but the time of the
@@ -11,6 +13,7 @@
 #define WAKE_JOBS 1000u
 #define WAKE_BYTES (8u * 1024 * 1024)
 #define PURGE_JOBS 1000u
+#define EXPIRE_JOBS 256u
 
 struct clock_change {
     struct store_change change;
@@ -34,6 +37,20 @@ void clockwork_note_purge(struct broker *broker, uint64_t purge_ms)
     aw_event_set(&broker->clock_changed);
 }
 
+void clockwork_note_expiry(struct broker *broker, uint64_t expire_ms)
+{
+    if (expire_ms >= broker->next_expire_ms)
+        return;
+    broker->next_expire_ms = expire_ms;
+    aw_event_set(&broker->clock_changed);
+}
+
+void clockwork_note_release(struct broker *broker)
+{
+    broker->release_pending = true;
+    aw_event_set(&broker->clock_changed);
+}
+
 struct times_read {
     struct store_read read;
     struct broker *broker;
@@ -44,8 +61,15 @@ struct times_read {
 static void perform_times(struct store_read *read, struct store *store)
 {
     struct times_read *times = read->context;
-    times->result = store_next_times(store, &times->broker->next_due_ms,
-                                     &times->broker->next_purge_ms, &times->error);
+    struct broker *broker = times->broker;
+    struct store_times next;
+    times->result = store_next_times(store, &next, &times->error);
+    if (times->result < 0)
+        return;
+    broker->next_due_ms = next.due_ms;
+    broker->next_purge_ms = next.purge_ms;
+    broker->next_expire_ms = next.expire_ms;
+    broker->release_pending = next.unfinished;
 }
 
 int clockwork_read(struct broker *broker)
@@ -61,13 +85,9 @@ int clockwork_read(struct broker *broker)
 
 static void change_done(struct store_change *change, int result)
 {
-    (void)result; /* given up on a full disk: nothing was woken */
+    (void)result; /* given up on a full disk: nothing has happened */
     struct clock_change *clock = change->context;
-    while (change->woken) {
-        struct job *job = change->woken;
-        change->woken = job->next;
-        window_admit(clock->broker, job);
-    }
+    consequences_tell(clock->broker, change);
     aw_event_set(&clock->done);
 }
 
@@ -92,6 +112,10 @@ static uint64_t time_left_ms(const struct broker *broker, uint64_t now_ms)
 {
     uint64_t next_ms = broker->next_due_ms < broker->next_purge_ms ? broker->next_due_ms
                                                                     : broker->next_purge_ms;
+    if (broker->next_expire_ms < next_ms)
+        next_ms = broker->next_expire_ms;
+    if (broker->release_pending)
+        return 0;
     if (next_ms == UINT64_MAX)
         return UINT64_MAX;
     uint64_t left_ms = next_ms > now_ms ? next_ms - now_ms : 0;
@@ -118,11 +142,17 @@ int clockwork_main(void *argument)
         uint64_t now_ms = aw_wall_ms();
         bool wake_due = broker->next_due_ms <= now_ms;
         bool purge_due = broker->next_purge_ms <= now_ms;
+        bool expire_due = broker->next_expire_ms <= now_ms;
+        bool release_due = broker->release_pending;
+        if (expire_due)
+            make_change(broker, CHANGE_EXPIRE, EXPIRE_JOBS);
+        if (release_due)
+            make_change(broker, CHANGE_RELEASE, 0);
         if (wake_due)
             make_change(broker, CHANGE_WAKE, WAKE_JOBS);
         if (purge_due)
             make_change(broker, CHANGE_PURGE, PURGE_JOBS);
-        if (wake_due || purge_due) {
+        if (wake_due || purge_due || expire_due || release_due) {
             AW_IGNORE(clockwork_read(broker));
             dispatch_all(broker);
         }

@@ -143,15 +143,6 @@ static void finish_change(struct committer *committer, struct store_change *chan
     change->done(change, result);
 }
 
-static void free_woken(struct store_change *change)
-{
-    while (change->woken) {
-        struct job *job = change->woken;
-        change->woken = job->next;
-        job_free(job);
-    }
-}
-
 /* Nothing of the batch is stored: refuse the new jobs, keep the rest for later, in order. */
 static void keep_for_later(struct committer *committer, struct store_change *batch)
 {
@@ -163,7 +154,7 @@ static void keep_for_later(struct committer *committer, struct store_change *bat
     while (batch) {
         struct store_change *change = batch;
         batch = change->next;
-        free_woken(change);
+        store_change_discard(change);
         if (change->kind == CHANGE_INSERT || give_up) {
             given_up += change->kind != CHANGE_INSERT;
             finish_change(committer, change, -ENOSPC);

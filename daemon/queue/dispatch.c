@@ -25,9 +25,26 @@ static struct lane *next_lane(struct target_lanes *target)
     return NULL;
 }
 
+/* Ends the lane's first jobs that may not be started any more. False: no memory. */
+static bool end_expired(struct broker *broker, struct lane *lane)
+{
+    while (lane->count > 0 && consequences_expired(lane->window[lane->head])) {
+        struct job *job = window_pop(broker, lane);
+        if (settle_expired(broker, job) < 0) {
+            window_return(broker, job);
+            return false;
+        }
+    }
+    return true;
+}
+
 static bool start(struct target_lanes *target, struct lane *lane)
 {
     struct broker *broker = target->broker;
+    if (!end_expired(broker, lane))
+        return false;
+    if (lane->count == 0)
+        return true;
     struct execution_record *record = calloc(1, sizeof *record);
     if (!record)
         return false;

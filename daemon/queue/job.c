@@ -2,6 +2,7 @@
  *   u32 count, count times u32 size (UINT32_MAX: SQL NULL), then the bytes one after the other. */
 #include "queue/job.h"
 
+#include "queue/job_extras.h"
 #include "queue/job_id.h"
 
 #include <endian.h>
@@ -163,5 +164,9 @@ bool job_payload_write(const void *payload, size_t size, struct buffer *out)
 
 void job_free(struct job *job)
 {
+    if (!job)
+        return;
+    job_extras_drop(job);
+    free(job->successor);
     free(job);
 }

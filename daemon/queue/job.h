@@ -45,8 +45,19 @@ enum job_flag {
     JOB_HAS_HISTORY = 32, /* attempts that failed */
 };
 
+#define JOB_EXTRA_FLAGS \
+    (JOB_HAS_KEY | JOB_HAS_SERIAL | JOB_HAS_EXPIRY | JOB_HAS_AFTER | JOB_HAS_BIND)
+
+/* What an operator does with jobs, besides cancelling them. */
+enum steer_action {
+    STEER_RETRY,   /* dead, cancelled or uncertain -> ready, as if it had never run */
+    STEER_DELETE,  /* finished or waiting -> gone; a waiting one is cancelled first */
+    STEER_PROMOTE, /* scheduled -> ready */
+};
+
 struct lane;
 struct execution_record;
+struct job_extras;
 
 struct job {
     uint64_t id;
@@ -54,12 +65,15 @@ struct job {
     struct job *table_next;     /* in the job table's bucket */
     struct job *next;           /* in whatever list its owner keeps */
     struct execution_record *record; /* while it runs */
+    struct job_extras *extras;  /* until it is stored; freed with the job */
+    struct job *successor;      /* the same job, retried before this execution of it had ended */
     uint64_t due_ms;            /* wall clock: when a scheduled job becomes ready, 0: never was */
     uint64_t started_ms;        /* of the last attempt */
     uint64_t timeout_ms;        /* of one execution; 0: none */
     uint64_t backoff_min_ms;
     uint64_t backoff_max_ms;
     uint64_t keep_ms;
+    uint64_t expire_ms;         /* wall clock: not to be started from then on; 0: none */
     uint32_t priority;
     uint32_t retries;           /* attempts after the first */
     uint32_t attempts;          /* spent so far */

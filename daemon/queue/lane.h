@@ -52,6 +52,12 @@ struct lane {
 /* The name of its queue. */
 const char *lane_queue_name(const struct lane *lane);
 
+/* How long a dead job of the lane is kept at least. */
+uint64_t lane_keep_dead_ms(const struct lane *lane);
+
+/* Whether results are those of SQL statements. */
+bool lane_is_sql(const struct lane *lane);
+
 struct lane_key lane_key_of(const struct job *job);
 
 /* Whether a ready job belongs into the window (it is not behind the cursor). */

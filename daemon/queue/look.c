@@ -3,13 +3,7 @@
 #include "targets/target_worker.h"
 
 #include <errno.h>
-#include <fnmatch.h>
 #include <stdio.h>
-#include <string.h>
-
-#define SCAN_ROWS 10000u /* looked at in one call of JOBS */
-#define SCAN_BYTES (64u * 1024 * 1024) /* of arguments to be matched */
-#define MATCH_BYTES 4096u
 
 static void field_number(struct buffer *out, const char *name, uint64_t number)
 {
@@ -61,24 +55,42 @@ static void write_progress(struct buffer *out, const struct job *live)
     field_text(out, "progress_text", known && text[0] ? text : NULL);
 }
 
-static enum job_state state_now(const struct broker *broker, const struct stored_job *job)
+static void field_key(struct buffer *out, const char *name, const struct argument *key)
 {
-    const struct job *live = job_table_find(&broker->jobs, job->id);
-    if (job->state == JOB_READY && live && live->state == JOB_RUNNING)
-        return JOB_RUNNING;
-    return job->state;
+    value_bulk_text(out, name);
+    if (key->data)
+        value_bulk(out, key->data, key->size);
+    else
+        value_null(out);
+}
+
+/* KEY, SERIAL, EXPIRE, AFTER: few jobs have them. */
+static void write_extra(struct buffer *out, const struct stored_job *job)
+{
+    static const struct stored_extra none;
+    const struct stored_extra *extra = job->extra ? job->extra : &none;
+    field_key(out, "key", &extra->key);
+    field_key(out, "serial", &extra->serial);
+    field_time(out, "expires_at", extra->expire_ms);
+    field_number(out, "blockers", extra->blockers);
+    value_bulk_text(out, "after");
+    value_array(out, extra->after_count);
+    for (uint32_t i = 0; i < extra->after_count; i++)
+        value_bulk_number(out, extra->after[i]);
+    field_text(out, "onfail",
+               !(job->flags & JOB_HAS_AFTER) ? NULL : extra->onfail_run ? "run" : "cancel");
 }
 
 static void write_job(const struct broker *broker, const struct stored_job *job,
                       bool with_contents, struct buffer *out)
 {
     const struct job *live = job_table_find(&broker->jobs, job->id);
-    value_map(out, with_contents ? 23 : 21);
+    value_map(out, with_contents ? 30 : 21);
     value_bulk_text(out, "id");
     value_bulk_number(out, job->id);
     field_text(out, "queue", job->lane ? job->lane->queue->name : NULL);
     field_text(out, "target", job->lane ? job->lane->target_name : NULL);
-    field_text(out, "state", job_state_name(state_now(broker, job)));
+    field_text(out, "state", job_state_name(walk_state_now(broker, job)));
     field_number(out, "priority", job->priority);
     field_number(out, "attempts", job->attempts);
     field_number(out, "retry", job->retries);
@@ -97,6 +109,7 @@ static void write_job(const struct broker *broker, const struct stored_job *job,
     write_progress(out, live);
     if (!with_contents)
         return;
+    write_extra(out, job);
     value_bulk_text(out, "arguments");
     if (!job_payload_write(job->payload, job->payload_size, out))
         value_null(out);
@@ -111,7 +124,10 @@ struct description {
     struct store_read read;
     struct broker *broker;
     struct buffer *out;
+    struct buffer attempts;
+    size_t attempt_count;
     uint64_t id;
+    bool has_attempts;
     int result;
 };
 
@@ -119,7 +135,21 @@ static bool describe_visit(void *context, const struct stored_job *job)
 {
     struct description *description = context;
     write_job(description->broker, job, true, description->out);
+    description->has_attempts = job->flags & JOB_HAS_HISTORY;
     return false;
+}
+
+static void attempt_visit(void *context, const struct stored_attempt *attempt)
+{
+    struct description *description = context;
+    struct buffer *out = &description->attempts;
+    description->attempt_count++;
+    value_map(out, 5);
+    field_number(out, "number", attempt->number);
+    field_time(out, "started", attempt->started_ms);
+    field_number(out, "ended", attempt->ended_ms);
+    field_text(out, "code", attempt->error_code);
+    field_text(out, "message", attempt->error_message);
 }
 
 static void describe_perform(struct store_read *read, struct store *store)
@@ -128,6 +158,14 @@ static void describe_perform(struct store_read *read, struct store *store)
     struct aw_error error;
     description->result =
         store_read_job(store, description->id, describe_visit, description, &error);
+    if (description->result == 0 && description->has_attempts)
+        description->result =
+            store_read_attempts(store, description->id, attempt_visit, description, &error);
+    if (description->result < 0)
+        return;
+    value_bulk_text(description->out, "history");
+    value_array(description->out, description->attempt_count);
+    buffer_append(description->out, description->attempts.data, description->attempts.size);
 }
 
 int broker_describe(struct broker *broker, uint64_t id, struct buffer *out)
@@ -136,100 +174,41 @@ int broker_describe(struct broker *broker, uint64_t id, struct buffer *out)
     description.read.perform = describe_perform;
     description.read.context = &description;
     committer_read(&broker->committer, &description.read);
-    if (description.result == 0 && out->failed)
-        return -ENOMEM;
-    return description.result;
+    bool failed = out->failed || description.attempts.failed;
+    buffer_free(&description.attempts);
+    return description.result == 0 && failed ? -ENOMEM : description.result;
 }
 
 struct listing {
-    struct store_read read;
-    struct broker *broker;
-    const struct job_filter *filter;
+    struct walk walk;
     struct buffer jobs;
-    uint64_t last_id;
-    uint64_t bytes;
-    uint32_t looked_at;
-    uint32_t found;
-    bool stopped; /* before the end of the table */
-    int result;
+    uint64_t found;
 };
 
-static bool name_is(const char *name, struct argument wanted)
-{
-    return strlen(name) == wanted.size && memcmp(name, wanted.data, wanted.size) == 0;
-}
-
-/* Whether the glob matches the job's first argument (its first MATCH_BYTES bytes). */
-static bool first_argument_matches(const struct stored_job *job, struct argument match)
-{
-    char pattern[256];
-    char text[MATCH_BYTES];
-    if (match.size >= sizeof pattern)
-        return false;
-    memcpy(pattern, match.data, match.size);
-    pattern[match.size] = '\0';
-    bool corrupt;
-    struct job *copy = job_from_payload(job->payload, job->payload_size, &corrupt);
-    if (!copy)
-        return false;
-    uint32_t size = copy->argument_count > 0 ? copy->arguments[0].size : 0;
-    size = size < sizeof text ? size : sizeof text - 1;
-    if (size > 0)
-        memcpy(text, copy->arguments[0].data, size);
-    text[size] = '\0';
-    job_free(copy);
-    return fnmatch(pattern, text, 0) == 0;
-}
-
-static bool passes(const struct listing *listing, const struct stored_job *job)
-{
-    const struct job_filter *filter = listing->filter;
-    if (!job->lane)
-        return false;
-    if (filter->queue.data && !name_is(job->lane->queue->name, filter->queue))
-        return false;
-    if (filter->target.data && !name_is(job->lane->target_name, filter->target))
-        return false;
-    if (filter->state >= 0 && (int)state_now(listing->broker, job) != filter->state)
-        return false;
-    return !filter->match.data || first_argument_matches(job, filter->match);
-}
-
-static bool list_visit(void *context, const struct stored_job *job)
+static void list_visit(void *context, const struct stored_job *job)
 {
     struct listing *listing = context;
-    listing->last_id = job->id;
-    listing->looked_at++;
-    listing->bytes += job->payload_size;
-    if (passes(listing, job)) {
-        write_job(listing->broker, job, false, &listing->jobs);
-        listing->found++;
-    }
-    listing->stopped = listing->found >= listing->filter->limit ||
-                       listing->looked_at >= SCAN_ROWS || listing->bytes >= SCAN_BYTES;
-    return !listing->stopped;
-}
-
-static void list_perform(struct store_read *read, struct store *store)
-{
-    struct listing *listing = read->context;
-    struct aw_error error;
-    listing->result = store_scan(store, listing->filter->cursor, listing->filter->match.data,
-                                 list_visit, listing, &error);
+    write_job(listing->walk.broker, job, false, &listing->jobs);
+    listing->found++;
 }
 
 int broker_list(struct broker *broker, const struct job_filter *filter, struct buffer *out)
 {
-    struct listing listing = {.broker = broker, .filter = filter};
-    listing.read.perform = list_perform;
-    listing.read.context = &listing;
-    committer_read(&broker->committer, &listing.read);
-    int result = listing.result;
+    struct listing listing = {0};
+    listing.walk = (struct walk){.broker = broker,
+                                 .filter = filter,
+                                 .limit = filter->limit,
+                                 .position = filter->cursor,
+                                 .visitor = list_visit,
+                                 .context = &listing};
+    int result = walk_page(&listing.walk);
     if (result == 0 && listing.jobs.failed)
         result = -ENOMEM;
     if (result == 0) {
+        char cursor[WALK_POSITION_SIZE];
+        walk_position_print(&listing.walk.position, cursor);
         value_array(out, 2);
-        value_bulk_number(out, listing.stopped ? listing.last_id : 0);
+        value_bulk_text(out, cursor);
         value_array(out, listing.found);
         buffer_append(out, listing.jobs.data, listing.jobs.size);
     }

@@ -4,6 +4,17 @@
 #include <stdlib.h>
 #include <string.h>
 
+uint64_t lane_keep_dead_ms(const struct lane *lane)
+{
+    return lane->queue->settings ? lane->queue->settings->keep_dead_ms : 0;
+}
+
+bool lane_is_sql(const struct lane *lane)
+{
+    return lane->target && (lane->target->target.type == &target_type_postgres ||
+                            lane->target->target.type == &target_type_sqlite);
+}
+
 struct lane_slot *lane_slot_of(struct lane *lane)
 {
     return (struct lane_slot *)((char *)lane - offsetof(struct lane_slot, lane));

@@ -79,12 +79,16 @@ struct decision settle_decide(const struct job *job, enum outcome_kind outcome,
 
 void forget_job(struct broker *broker, struct job *job)
 {
+    struct job *successor = job->successor;
+    job->successor = NULL;
     if (job->in_table)
         job_table_remove(&broker->jobs, job);
     job_free(job);
+    if (successor)
+        window_admit(broker, successor);
 }
 
-static void count_final(struct broker *broker, enum job_state state)
+void count_final(struct broker *broker, enum job_state state)
 {
     if (state == JOB_DONE)
         broker->counters.done++;
@@ -113,6 +117,7 @@ static void tell(struct execution_record *record)
         clockwork_note_purge(broker, change->purge_ms);
         watches_finish(broker, job->id, change->state, &record->outcome.result,
                        record->outcome.code, record->outcome.message);
+        consequences_tell(broker, &record->change);
         return;
     }
     broker->counters.retried++;
@@ -141,6 +146,10 @@ static void settled(struct store_change *change, int result)
     if (result == 0)
         tell(record);
     tell_settlement(&record->outcome, result == 0 && change->applied);
+    if (change->applied) { /* for its successor too */
+        job_free(record->job->successor);
+        record->job->successor = NULL;
+    }
     forget_job(broker, record->job);
     buffer_free(&record->outcome.result);
     free(record);
@@ -207,7 +216,10 @@ static void store_decision(struct execution_record *record, const struct decisio
         job->due_ms = now_ms + decision->delay_ms;
     else
         record->change.purge_ms = purge_time(job, decision->state, now_ms);
-    committer_add(&record->broker->committer, &record->change);
+    if (job->ended_in_store) /* and retried since, it may be: this outcome is of the old life */
+        settled(&record->change, 0);
+    else
+        committer_add(&record->broker->committer, &record->change);
 }
 
 void settle(struct execution_record *record)
@@ -266,6 +278,11 @@ static int end_unexecuted(struct broker *broker, struct job *job, enum job_state
 int settle_cancelled(struct broker *broker, struct job *job)
 {
     return end_unexecuted(broker, job, JOB_CANCELLED, "", "");
+}
+
+int settle_expired(struct broker *broker, struct job *job)
+{
+    return end_unexecuted(broker, job, JOB_DEAD, "EXPIRED", EXPIRED_MESSAGE);
 }
 
 int settle_uncertain(struct broker *broker, struct job *job)

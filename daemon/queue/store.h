@@ -19,15 +19,45 @@
 
 struct store;
 
+#define ENDED_MESSAGE_SIZE 160
+#define EXPIRED_MESSAGE "it had not been started in the time that EXPIRE gave it"
+
 enum store_change_kind {
-    CHANGE_INSERT, /* a new job, scheduled or ready */
+    CHANGE_INSERT, /* a new job, scheduled or ready; by its extras perhaps blocked, or not stored
+                      (job_extras.h says how the store tells) */
     CHANGE_FINISH, /* ready -> done, dead or uncertain: `state`, result and error; or ready ->
                       cancelled */
     CHANGE_RETRY,  /* ready -> scheduled again, with its attempts and its error */
     CHANGE_MARK,   /* ready -> ready, marked as started (`now_ms`), or not any more (0) */
-    CHANGE_CANCEL, /* scheduled or ready -> cancelled; for a job that is only on disk */
+    CHANGE_CANCEL, /* scheduled, blocked or ready -> cancelled; for a job that is only on disk */
     CHANGE_WAKE,   /* scheduled jobs whose time has come -> ready, at most `limit` */
     CHANGE_PURGE,  /* finished jobs whose time is over are deleted, at most `limit` */
+    CHANGE_EXPIRE, /* jobs that should have started by `now_ms` -> dead, at most `limit` */
+    CHANGE_RELEASE, /* what the ends of jobs mean for those AFTER them, where one change was not
+                       enough */
+    CHANGE_STEER,  /* jobs are retried, deleted or promoted by an operator: `steering` */
+};
+
+/* Jobs to be steered, and what came of it. The caller has seen to it that none of them runs. */
+struct store_steering {
+    enum steer_action action;
+    const uint64_t *ids;
+    const uint64_t *positions; /* RETRY: ids that no job has, for the ends of SERIAL lines */
+    bool *changed;      /* filled: whether each was */
+    uint32_t count;
+    uint32_t processed; /* filled: of the ids; fewer when `bytes_max` is reached */
+};
+
+/* A job that ended without having been executed, as a consequence of a change. */
+struct ended_job {
+    struct ended_job *next;
+    uint64_t id;
+    uint64_t purge_ms;
+    enum job_state state;
+    uint8_t flags;    /* the store's own */
+    bool finished;    /* the store's own: its consequences have been drawn */
+    const char *code; /* static */
+    char message[ENDED_MESSAGE_SIZE];
 };
 
 struct store_change {
@@ -36,10 +66,12 @@ struct store_change {
     struct job *job;              /* INSERT, FINISH, RETRY, MARK */
     uint64_t id;                  /* CANCEL */
     enum job_state state;         /* FINISH */
-    uint64_t now_ms;              /* of the wall clock: FINISH, MARK, CANCEL, WAKE, PURGE */
+    uint64_t now_ms;              /* of the wall clock; RETRY does without */
     uint64_t purge_ms;            /* FINISH, CANCEL: delete it then; FINISH: 0 deletes it at once */
-    uint32_t limit;               /* WAKE, PURGE */
-    uint64_t bytes_max;           /* WAKE: of the payloads that come into memory, at least one */
+    uint32_t limit;               /* WAKE, PURGE, EXPIRE */
+    uint64_t bytes_max;           /* WAKE, STEER: of the payloads that come into memory, at least
+                                     one */
+    struct store_steering *steering; /* STEER */
     bool attempt_spent;           /* FINISH, RETRY: job->attempts counts this execution already */
     const struct buffer *result;  /* FINISH */
     const char *error_code;       /* FINISH, RETRY */
@@ -47,8 +79,15 @@ struct store_change {
 
     /* filled by the store */
     bool applied;       /* the job was in the state this change starts from */
-    uint32_t changed;   /* WAKE, PURGE: how many */
-    struct job *woken;  /* WAKE: the jobs, linked by `next`, the receiver's */
+    uint32_t changed;   /* WAKE, PURGE, EXPIRE, STEER: how many */
+    struct job *woken;  /* jobs that became ready, linked by `next`, the receiver's */
+
+    /* Filled by the store: what else follows for others. Any change that ends a job or inserts one
+     * may have consequences; whoever makes it hands them on (broker's consequences_tell). */
+    struct ended_job *ended; /* in order; the receiver's */
+    struct ended_job *ended_last;
+    uint64_t scheduled_ms;   /* the earliest time of jobs that became scheduled; 0: none */
+    bool unfinished;         /* CHANGE_RELEASE must go on */
 
     /* for the committer's user */
     void (*done)(struct store_change *change, int result);
@@ -84,6 +123,19 @@ AW_MUST_CHECK AW_SUSPENDS int store_apply(struct store *store, struct store_chan
 AW_MUST_CHECK AW_SUSPENDS int store_commit(struct store *store, struct aw_error *reterr);
 AW_MUST_CHECK AW_SUSPENDS int store_roll_back(struct store *store, struct aw_error *reterr);
 
+/* Whether an insertion would be refused, now; then job->extras says why. For those who insert
+ * several jobs or none. */
+AW_MUST_CHECK AW_SUSPENDS int store_check_insert(struct store *store,
+                                                 const struct store_change *change,
+                                                 bool *ret_refused, struct aw_error *reterr);
+
+/* Frees what the store has filled in, when the batch was rolled back. */
+void store_change_discard(struct store_change *change);
+
+/* What memory knows of a job that is to expire: false, it has been started, and must not. Called
+ * inside store_apply. */
+void store_on_expire(struct store *store, bool (*may_expire)(void *context, uint64_t id));
+
 /* Reads a lane's ready jobs behind the key, in order, at most `limit` and about `bytes_max`. They
  * come as a list linked by `next`; *ret_end says that the lane has no more. */
 AW_MUST_CHECK AW_SUSPENDS int store_read_ready(struct store *store, struct lane *lane,
@@ -91,9 +143,27 @@ AW_MUST_CHECK AW_SUSPENDS int store_read_ready(struct store *store, struct lane 
                                                uint64_t bytes_max, struct job **ret_jobs,
                                                bool *ret_end, struct aw_error *reterr);
 
-/* When the next scheduled job is due and the next finished one may go, UINT64_MAX: none. */
-AW_MUST_CHECK AW_SUSPENDS int store_next_times(struct store *store, uint64_t *ret_due_ms,
-                                               uint64_t *ret_purge_ms, struct aw_error *reterr);
+/* When the next scheduled job is due, the next finished one may go, the next one expires;
+ * UINT64_MAX: none. */
+struct store_times {
+    uint64_t due_ms;
+    uint64_t purge_ms;
+    uint64_t expire_ms;
+    bool unfinished; /* CHANGE_RELEASE must go on */
+};
+AW_MUST_CHECK AW_SUSPENDS int store_next_times(struct store *store, struct store_times *ret_times,
+                                               struct aw_error *reterr);
+
+/* What is stored about few jobs; views. */
+struct stored_extra {
+    struct argument key;    /* data NULL: none, as the next one */
+    struct argument serial;
+    uint64_t expire_ms;     /* 0: never, or not any more */
+    uint32_t blockers;      /* jobs it still waits for */
+    bool onfail_run;
+    const uint64_t *after;  /* of these, those it is AFTER */
+    uint32_t after_count;
+};
 
 /* A job as it is stored; views are valid inside the visitor only. */
 struct stored_job {
@@ -115,6 +185,7 @@ struct stored_job {
     uint64_t keep_ms;
     enum result_format format;
     uint8_t flags; /* enum job_flag */
+    const struct stored_extra *extra; /* only from store_read_job, NULL: it has none */
     const void *payload;
     size_t payload_size;
     const void *result; /* NULL: none */
@@ -129,6 +200,38 @@ typedef bool (*store_visitor)(void *context, const struct stored_job *job); /* f
 AW_MUST_CHECK AW_SUSPENDS int store_read_job(struct store *store, uint64_t id,
                                              store_visitor visitor, void *context,
                                              struct aw_error *reterr);
+
+/* An execution that failed, the first one ever first. RETRY (the command) does not end the row of
+ * numbers. Only the last ATTEMPTS_KEPT of a job are kept. */
+#define ATTEMPTS_KEPT 20u
+struct stored_attempt {
+    uint64_t number;     /* from 1 */
+    uint64_t started_ms; /* 0: it never started */
+    uint64_t ended_ms;
+    const char *error_code; /* NULL: none */
+    const char *error_message;
+};
+
+AW_MUST_CHECK AW_SUSPENDS int store_read_attempts(struct store *store, uint64_t id,
+                                                  void (*visitor)(void *context,
+                                                                  const struct stored_attempt *),
+                                                  void *context, struct aw_error *reterr);
+
+/* Visits the jobs of one state behind a position, in the order of its index: scheduled and finished
+ * ones by `key` (their time) and id, whatever the lane; ready ones of a lane by `key` (priority) and
+ * id; blocked, dead, cancelled and uncertain ones of a lane by id. For JOB_DONE it visits every
+ * finished job: the visitor tells them apart. Results are left out, and payloads unless asked for.
+ */
+struct store_walk {
+    enum job_state state;
+    uint32_t lane;
+    uint64_t key;
+    uint64_t id;
+    bool with_payload;
+};
+AW_MUST_CHECK AW_SUSPENDS int store_walk(struct store *store, const struct store_walk *walk,
+                                         store_visitor visitor, void *context,
+                                         struct aw_error *reterr);
 
 /* Visits jobs with ids above `after` in order, without their results, and without their payloads
  * unless asked for. */

@@ -81,6 +81,14 @@ static const char version_2[] =
     "  PRIMARY KEY (parent, child)\n"
     ") STRICT, WITHOUT ROWID;\n"
     "CREATE INDEX dependency_child ON dependency (child);\n"
+    /* jobs that have ended while there are still dependencies on them; `result` if values out of it
+     * are wanted */
+    "CREATE TABLE ending (\n"
+    "  parent INTEGER PRIMARY KEY,\n"
+    "  state INTEGER NOT NULL,\n"
+    "  has_header INTEGER NOT NULL,\n"
+    "  result BLOB\n"
+    ") STRICT;\n"
     "CREATE TABLE bind (\n"
     "  child INTEGER NOT NULL,\n"
     "  argument INTEGER NOT NULL,\n"
@@ -101,6 +109,9 @@ static const char version_2[] =
     "  error_message TEXT,\n"
     "  PRIMARY KEY (job, number)\n"
     ") STRICT, WITHOUT ROWID;\n"
+    /* a dead job among millions that are done, a blocked one among millions that are not */
+    "CREATE INDEX job_failed ON job (state, lane) WHERE state > 4;\n"
+    "CREATE INDEX job_blocked ON job (lane) WHERE state = 1;\n"
     "CREATE TRIGGER job_goes AFTER DELETE ON job WHEN old.flags <> 0 BEGIN\n"
     "  DELETE FROM extra WHERE job = old.id;\n"
     "  DELETE FROM bind WHERE child = old.id;\n"
@@ -134,6 +145,8 @@ const char *const store_migrations[STORE_SCHEMA_VERSION] = {version_1, version_2
     "error_code, error_message"
 #define JOB_COLUMNS SMALL_COLUMNS ", result, payload"
 
+#define WALK_COLUMNS SMALL_COLUMNS ", NULL, iif(?5, payload, NULL)"
+
 /* INSERT_PARAMETERS each, FOUR_ROWS a quarter of INSERT_ROWS. */
 #define NEW_ROW "(?, ?, ?, ?, ?, 0, ?, 0, NULL, NULL, ?, ?, ?, ?, ?, ?, NULL, NULL, NULL, ?)"
 #define FOUR_ROWS NEW_ROW ", " NEW_ROW ", " NEW_ROW ", " NEW_ROW
@@ -156,7 +169,7 @@ const char *const store_statement_texts[STATEMENTS] = {
                         "WHERE id = ?1 AND state = 2 AND attempts = ?2",
     [STATEMENT_MARK] = "UPDATE job SET at_ms = ?3 WHERE id = ?1 AND state = 2 AND attempts = ?2",
     [STATEMENT_CANCEL] = "UPDATE job SET state = 6, at_ms = ?2 + keep_ms, finished_ms = ?2 "
-                         "WHERE id = ?1 AND state = ?3 RETURNING lane, length(payload)",
+                         "WHERE id = ?1 AND state = ?3 RETURNING lane, length(payload), flags",
     /* the first that are due, as many as fit into ?3 bytes and at least one: they come into
      * memory */
     [STATEMENT_WAKE] =
@@ -182,4 +195,94 @@ const char *const store_statement_texts[STATEMENTS] = {
     /* large values are read only when they are looked at */
     [STATEMENT_SCAN] = "SELECT " SMALL_COLUMNS ", NULL, iif(?2, payload, NULL) FROM job "
                        "WHERE id > ?1 ORDER BY id",
+
+    [STATEMENT_KEY_OWNER] = "SELECT job FROM extra WHERE live = 1 AND key = ?1",
+    [STATEMENT_SERIAL_FIRST] = "SELECT job, position FROM extra WHERE live = 1 AND serial = ?1 "
+                               "ORDER BY position LIMIT 1",
+    [STATEMENT_EXTRA_INSERT] =
+        "INSERT INTO extra (job, live, key, serial, position, expire_ms, onfail, blockers, "
+        "due_ms) VALUES (?1, 1, ?2, ?3, ?1, ?4, ?5, ?6, ?7)",
+    [STATEMENT_EXTRA_READ] =
+        "SELECT key, serial, expire_ms, blockers, onfail, live FROM extra WHERE job = ?1",
+    [STATEMENT_EXTRA_END] = "UPDATE extra SET live = 0, blockers = 0 WHERE job = ?1 AND live = 1 "
+                            "RETURNING serial, position",
+    [STATEMENT_EXTRA_UNBLOCK] =
+        "UPDATE extra SET blockers = blockers - 1 WHERE job = ?1 AND live = 1 AND blockers > 0 "
+        "RETURNING blockers, due_ms",
+    [STATEMENT_EXPIRED] = "SELECT job, expire_ms FROM extra WHERE live = 1 AND "
+                          "expire_ms IS NOT NULL AND expire_ms <= ?1 ORDER BY expire_ms LIMIT 1",
+    [STATEMENT_EXPIRE_NEVER] = "UPDATE extra SET expire_ms = NULL WHERE job = ?1",
+    [STATEMENT_NEXT_EXPIRY] = "SELECT expire_ms FROM extra WHERE live = 1 AND "
+                              "expire_ms IS NOT NULL ORDER BY expire_ms LIMIT 1",
+    [STATEMENT_HEAD] =
+        "SELECT state, lane, flags, keep_ms, length(payload) FROM job WHERE id = ?1",
+    [STATEMENT_END] = "UPDATE job SET state = ?2, at_ms = ?3, finished_ms = ?4, error_code = ?5, "
+                      "error_message = ?6 WHERE id = ?1 AND state < 4",
+    [STATEMENT_DELETE_ENDED] = "DELETE FROM job WHERE id = ?1 AND state >= 4",
+    [STATEMENT_UNBLOCK] = "UPDATE job SET state = ?2, at_ms = ?3 WHERE id = ?1 AND state = 1",
+    [STATEMENT_PARENT_INSERT] = "INSERT INTO dependency (parent, child) SELECT ?1, ?2 WHERE "
+                                "EXISTS (SELECT 1 FROM job WHERE id = ?1 AND state < 4)",
+    [STATEMENT_PARENTS] = "SELECT parent FROM dependency WHERE child = ?1 ORDER BY parent",
+    [STATEMENT_PARENTS_FORGET] = "DELETE FROM dependency WHERE child = ?1",
+    [STATEMENT_CHILD] = "SELECT child, live, onfail, extra.job FROM dependency LEFT JOIN extra ON "
+                        "extra.job = child WHERE parent = ?1 ORDER BY child LIMIT 1",
+    [STATEMENT_CHILD_RELEASED] = "DELETE FROM dependency WHERE parent = ?1 AND child = ?2",
+    [STATEMENT_ANY_DEPENDENCY] = "SELECT EXISTS (SELECT 1 FROM dependency)",
+    [STATEMENT_ENDING_INSERT] = "INSERT OR IGNORE INTO ending VALUES (?1, ?2, ?3, ?4)",
+    [STATEMENT_ENDING_FIRST] = "SELECT parent, state, has_header, result FROM ending LIMIT 1",
+    [STATEMENT_ENDING_DELETE] = "DELETE FROM ending WHERE parent = ?1",
+    [STATEMENT_BIND_INSERT] = "INSERT INTO bind (child, argument, parent, row, column) "
+                              "VALUES (?1, ?2, ?3, ?4, ?5)",
+    [STATEMENT_BINDS_OPEN] = "SELECT argument, row, column FROM bind WHERE child = ?1 AND "
+                             "parent = ?2 AND known = 0 ORDER BY argument LIMIT 1",
+    [STATEMENT_BIND_SET] =
+        "UPDATE bind SET known = 1, value = ?3 WHERE child = ?1 AND argument = ?2",
+    [STATEMENT_BIND_VALUES] = "SELECT payload, argument, value, known FROM job LEFT JOIN bind ON "
+                              "child = id WHERE id = ?1 ORDER BY argument",
+    [STATEMENT_BIND_WANTED] =
+        "SELECT EXISTS (SELECT 1 FROM bind WHERE parent = ?1 AND known = 0)",
+    [STATEMENT_RESULT] = "SELECT result FROM job WHERE id = ?1",
+    [STATEMENT_PAYLOAD] = "UPDATE job SET payload = ?2 WHERE id = ?1",
+    /* ?1 state, ?2 lane, ?3 key, ?4 id, ?5 with payloads; each part seeks to its first row */
+    [STATEMENT_WALK_SCHEDULED] =
+        "SELECT " WALK_COLUMNS " FROM job WHERE state = 0 AND at_ms = ?3 AND id > ?4 UNION ALL "
+        "SELECT " WALK_COLUMNS " FROM job WHERE state = 0 AND at_ms > ?3 ORDER BY at_ms, id",
+    [STATEMENT_WALK_BLOCKED] = "SELECT " WALK_COLUMNS " FROM job WHERE state = 1 AND lane = ?2 "
+                               "AND id > ?4 ORDER BY id",
+    [STATEMENT_WALK_READY] =
+        "SELECT " WALK_COLUMNS " FROM job WHERE state = 2 AND lane = ?2 AND priority = ?3 AND "
+        "id > ?4 UNION ALL SELECT " WALK_COLUMNS " FROM job WHERE state = 2 AND lane = ?2 AND "
+        "priority > ?3 ORDER BY priority, id",
+    [STATEMENT_WALK_FINISHED] =
+        "SELECT " WALK_COLUMNS " FROM job WHERE state >= 4 AND at_ms = ?3 AND id > ?4 UNION ALL "
+        "SELECT " WALK_COLUMNS " FROM job WHERE state >= 4 AND at_ms > ?3 ORDER BY at_ms, id",
+    [STATEMENT_WALK_FAILED] = "SELECT " WALK_COLUMNS " FROM job WHERE state > 4 AND state = ?1 "
+                              "AND lane = ?2 AND id > ?4 ORDER BY id",
+    [STATEMENT_LOOK] = "SELECT state, flags, lane, length(payload) FROM job WHERE id = ?1",
+    [STATEMENT_REVIVE] =
+        "UPDATE job SET state = ?3, at_ms = NULL, attempts = 0, interruptions = 0, "
+        "finished_ms = NULL, result = NULL WHERE id = ?1 AND state = ?2 AND state > 4 "
+        "RETURNING " JOB_COLUMNS,
+    /* it goes to the end of its line, and an expiry that is over does not end it again */
+    [STATEMENT_REVIVE_EXTRA] =
+        "UPDATE extra SET live = 1, expire_ms = NULL, due_ms = NULL, position = ?2, blockers = ?3 "
+        "WHERE job = ?1",
+    [STATEMENT_SERIAL_AHEAD] = "SELECT 1 FROM extra AS own JOIN extra AS other ON other.serial = "
+                               "own.serial AND other.live = 1 WHERE own.job = ?1 LIMIT 1",
+    /* 1: a value is missing, or could not be put in */
+    [STATEMENT_BIND_LACKING] =
+        "SELECT 1 FROM job WHERE id = ?1 AND (error_code = 'BIND' OR EXISTS (SELECT 1 FROM bind "
+        "WHERE child = ?1 AND known = 0))",
+    [STATEMENT_KEY_HELD] = "SELECT 1 FROM extra AS own JOIN extra AS other ON other.key = own.key "
+                           "AND other.live = 1 WHERE own.job = ?1 LIMIT 1",
+    [STATEMENT_DELETE_FINISHED] = "DELETE FROM job WHERE id = ?1 AND state = ?2 AND state >= 4",
+    [STATEMENT_PROMOTE] = "UPDATE job SET state = 2, at_ms = NULL WHERE id = ?1 AND state = 0 "
+                          "RETURNING " JOB_COLUMNS,
+    [STATEMENT_ATTEMPT_INSERT] =
+        "INSERT INTO attempt SELECT ?1, coalesce(max(number), 0) + 1, ?2, ?3, ?4, ?5 FROM attempt "
+        "WHERE job = ?1 RETURNING number",
+    [STATEMENT_ATTEMPT_FLAG] = "UPDATE job SET flags = flags | 32 WHERE id = ?1 AND flags & 32 = 0",
+    [STATEMENT_ATTEMPT_TRIM] = "DELETE FROM attempt WHERE job = ?1 AND number <= ?2",
+    [STATEMENT_READ_ATTEMPTS] = "SELECT number, started_ms, ended_ms, error_code, error_message "
+                                "FROM attempt WHERE job = ?1 ORDER BY number",
 };

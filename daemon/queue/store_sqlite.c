@@ -36,6 +36,26 @@ int store_run(struct store *store, enum statement which, const char *what, struc
     return result;
 }
 
+int store_one(struct store *store, enum statement which, const char *what, struct aw_error *reterr)
+{
+    sqlite3_stmt *statement = store->statements[which];
+    int code = sqlite3_step(statement);
+    if (code == SQLITE_ROW)
+        return 1;
+    int result = store_result(store, code, what, reterr);
+    (void)sqlite3_reset(statement);
+    return result;
+}
+
+int store_one_end(struct store *store, enum statement which, const char *what,
+                  struct aw_error *reterr)
+{
+    sqlite3_stmt *statement = store->statements[which];
+    int result = store_result(store, sqlite3_step(statement), what, reterr);
+    (void)sqlite3_reset(statement);
+    return result;
+}
+
 /* The one number a query gives. */
 static int read_number(struct store *store, const char *sql, int64_t *ret_number,
                        struct aw_error *reterr)
@@ -265,6 +285,8 @@ int store_open(struct store **ret_store, const char *folder, store_lane_finder l
         result = prepare_statements(store, reterr);
     if (result == 0)
         result = load_lanes(store, lane_found, context, reterr);
+    if (result == 0)
+        result = store_look_for_dependencies(store, reterr);
     if (result < 0) {
         /* SQLite may meet the damage before quick_check does, and names no file */
         if (result == -EBADMSG && reterr && !strstr(reterr->message, path)) {

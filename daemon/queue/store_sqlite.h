@@ -2,6 +2,7 @@
 #ifndef QUEUE_STORE_SQLITE_H
 #define QUEUE_STORE_SQLITE_H
 
+#include "queue/job_extras.h"
 #include "queue/store.h"
 
 #include <await/sqlite.h>
@@ -27,6 +28,53 @@ enum statement {
     STATEMENT_NEXT_PURGE,
     STATEMENT_READ_JOB,
     STATEMENT_SCAN,
+    /* of jobs with extras, and of those that are waited for */
+    STATEMENT_KEY_OWNER,
+    STATEMENT_SERIAL_FIRST,
+    STATEMENT_EXTRA_INSERT,
+    STATEMENT_EXTRA_READ,
+    STATEMENT_EXTRA_END,
+    STATEMENT_EXTRA_UNBLOCK,
+    STATEMENT_EXPIRED,
+    STATEMENT_EXPIRE_NEVER,
+    STATEMENT_NEXT_EXPIRY,
+    STATEMENT_HEAD,
+    STATEMENT_END,
+    STATEMENT_DELETE_ENDED,
+    STATEMENT_UNBLOCK,
+    STATEMENT_PARENT_INSERT,
+    STATEMENT_PARENTS,
+    STATEMENT_PARENTS_FORGET,
+    STATEMENT_CHILD,
+    STATEMENT_CHILD_RELEASED,
+    STATEMENT_ANY_DEPENDENCY,
+    STATEMENT_ENDING_INSERT,
+    STATEMENT_ENDING_FIRST,
+    STATEMENT_ENDING_DELETE,
+    STATEMENT_BIND_INSERT,
+    STATEMENT_BINDS_OPEN,
+    STATEMENT_BIND_SET,
+    STATEMENT_BIND_VALUES,
+    STATEMENT_BIND_WANTED,
+    STATEMENT_RESULT,
+    STATEMENT_PAYLOAD,
+    STATEMENT_WALK_SCHEDULED,
+    STATEMENT_WALK_BLOCKED,
+    STATEMENT_WALK_READY,
+    STATEMENT_WALK_FINISHED,
+    STATEMENT_WALK_FAILED,
+    STATEMENT_LOOK,
+    STATEMENT_REVIVE,
+    STATEMENT_REVIVE_EXTRA,
+    STATEMENT_KEY_HELD,
+    STATEMENT_SERIAL_AHEAD,
+    STATEMENT_BIND_LACKING,
+    STATEMENT_DELETE_FINISHED,
+    STATEMENT_PROMOTE,
+    STATEMENT_ATTEMPT_INSERT,
+    STATEMENT_ATTEMPT_FLAG,
+    STATEMENT_ATTEMPT_TRIM,
+    STATEMENT_READ_ATTEMPTS,
     STATEMENTS,
 };
 
@@ -34,6 +82,12 @@ enum statement {
  * indexes for each costs more than the row itself. */
 #define INSERT_ROWS 16u
 #define INSERT_PARAMETERS 13u /* of a row */
+
+/* What the ends of one transaction may do at once for jobs AFTER them, so that neither the loop nor
+ * memory depends on how many those are: the rest is left to CHANGE_RELEASE and CHANGE_WAKE. */
+#define RELEASE_CHILDREN 512u
+#define WAKE_RELEASED 1024u
+#define WAKE_RELEASED_BYTES (8u * 1024 * 1024)
 
 struct store {
     struct aw_sqlite *database;
@@ -48,6 +102,12 @@ struct store {
     uint64_t id_ceiling_next;   /* of the transaction that runs */
     struct store_statistics statistics;
     bool checkpoints_held;
+
+    bool (*may_expire)(void *context, uint64_t id);
+    bool has_dependencies;      /* false: certainly no job is AFTER another */
+    uint32_t release_left;      /* children that this transaction may still look at */
+    uint32_t wake_left;         /* released jobs that it may still bring into memory, */
+    uint64_t wake_bytes_left;   /* and their bytes */
 };
 
 extern const char *const store_statement_texts[STATEMENTS];
@@ -64,8 +124,147 @@ AW_MUST_CHECK AW_SUSPENDS int store_run(struct store *store, enum statement whic
 void store_count(struct store *store, struct lane *lane, enum job_state from, enum job_state to,
                  size_t payload_size);
 
+/* A waiting job is cancelled, with all that follows from it. */
+AW_MUST_CHECK AW_SUSPENDS int store_cancel(struct store *store, struct store_change *change,
+                                           struct aw_error *reterr);
+
+/* store_sqlite_steer.c: CHANGE_STEER. */
+AW_MUST_CHECK AW_SUSPENDS int store_steer(struct store *store, struct store_change *change,
+                                          struct aw_error *reterr);
+
+/* store_sqlite_history.c: an execution failed for the reason the change (FINISH, RETRY) gives. */
+AW_MUST_CHECK AW_SUSPENDS int store_note_attempt(struct store *store,
+                                                 const struct store_change *change,
+                                                 struct aw_error *reterr);
+
 /* The row that READ_JOB and SCAN select. */
 void store_row(struct store *store, sqlite3_stmt *statement, struct stored_job *ret_job);
+
+/* 0 is stored as NULL. */
+void store_bind_time(sqlite3_stmt *statement, int index, uint64_t time_ms);
+void store_bind_number(sqlite3_stmt *statement, int index, uint64_t number);
+void store_bind_text(sqlite3_stmt *statement, int index, const char *text);
+
+/* Writes one job and nothing else; those that were gathered before are written already. */
+AW_MUST_CHECK AW_SUSPENDS int store_write_job(struct store *store, const struct job *job,
+                                              struct aw_error *reterr);
+
+/* What a RETURNING or SELECT of one row gives: SQLITE_ROW is 1, none is 0. The caller reads the
+ * columns and calls store_one_end. */
+AW_MUST_CHECK AW_SUSPENDS int store_one(struct store *store, enum statement which,
+                                        const char *what, struct aw_error *reterr);
+/* Steps to the end (what a RETURNING changed is only then), and resets. */
+AW_MUST_CHECK AW_SUSPENDS int store_one_end(struct store *store, enum statement which,
+                                            const char *what, struct aw_error *reterr);
+
+/* --- store_sqlite_insert.c: jobs with extras --------------------------------------------- */
+AW_MUST_CHECK AW_SUSPENDS int store_insert_with_extras(struct store *store,
+                                                       struct store_change *change,
+                                                       struct aw_error *reterr);
+/* Visits the row with what JOB shows beside it. */
+AW_MUST_CHECK AW_SUSPENDS int store_visit_extra(struct store *store, struct stored_job *row,
+                                                store_visitor visitor, void *context,
+                                                struct aw_error *reterr);
+
+/* --- store_sqlite_end.c: what the end of a job means for itself and others ----------------- */
+/* What is known of a stored job without its payload. */
+struct job_head {
+    enum job_state state;
+    struct lane *lane;
+    uint8_t flags;
+    uint64_t keep_ms;
+    size_t payload_size;
+};
+/* 1, or 0: there is none. */
+AW_MUST_CHECK AW_SUSPENDS int store_head(struct store *store, uint64_t id,
+                                         struct job_head *ret_head, struct aw_error *reterr);
+
+/* A job that has ended, and its result for those who want values out of it. */
+struct ending {
+    uint64_t id;
+    enum job_state state;
+    uint8_t flags;
+    bool has_header;    /* rows of SQL: the first one holds the columns' names */
+    const char *result; /* NULL: none */
+    size_t result_size;
+};
+
+/* Whether store_job_ended has anything to do. */
+static inline bool store_end_matters(const struct store *store, uint8_t flags)
+{
+    return (flags & JOB_EXTRA_FLAGS) || store->has_dependencies;
+}
+
+/* Must follow every end of a job, in the same transaction, after its row has got its final state
+ * and before that row is deleted: frees its KEY, lets the next of its SERIAL go, and those AFTER
+ * it. */
+AW_MUST_CHECK AW_SUSPENDS int store_job_ended(struct store *store, struct store_change *change,
+                                              const struct ending *ending,
+                                              struct aw_error *reterr);
+
+/* Ends a job that is not being executed and puts it on the change's list, if it has not ended yet.
+ * Its consequences come with store_finish_ended: in a loop, so that no chain of jobs, however long,
+ * becomes a chain of calls. */
+AW_MUST_CHECK AW_SUSPENDS int store_end_job(struct store *store, struct store_change *change,
+                                            uint64_t id, enum job_state state, const char *code,
+                                            const char *message, struct aw_error *reterr);
+AW_MUST_CHECK AW_SUSPENDS int store_finish_ended(struct store *store, struct store_change *change,
+                                                 struct aw_error *reterr);
+
+/* The job waits for one job less. */
+AW_MUST_CHECK AW_SUSPENDS int store_unblock(struct store *store, struct store_change *change,
+                                            uint64_t id, struct aw_error *reterr);
+
+AW_MUST_CHECK AW_SUSPENDS int store_expire(struct store *store, struct store_change *change,
+                                           struct aw_error *reterr);
+
+/* --- store_sqlite_graph.c: AFTER ----------------------------------------------------------- */
+/* What was seen of a job's parents. */
+struct parents_seen {
+    uint32_t waiting;   /* that have not ended */
+    uint64_t failed_id; /* of the first that failed, 0: none */
+    enum job_state failed_state;
+    bool refused; /* job->extras says why */
+};
+AW_MUST_CHECK AW_SUSPENDS int store_parents_look(struct store *store, const struct job *job,
+                                                 struct parents_seen *ret_seen,
+                                                 struct aw_error *reterr);
+/* Writes the dependencies on parents that have not ended, and the binds. */
+AW_MUST_CHECK AW_SUSPENDS int store_parents_write(struct store *store, const struct job *job,
+                                                  struct aw_error *reterr);
+/* Lets those go that are AFTER the ended job; notes what this transaction does not get to. */
+AW_MUST_CHECK AW_SUSPENDS int store_release_children(struct store *store,
+                                                     struct store_change *change,
+                                                     const struct ending *ending,
+                                                     struct aw_error *reterr);
+/* Goes on with what was noted. */
+AW_MUST_CHECK AW_SUSPENDS int store_release(struct store *store, struct store_change *change,
+                                            struct aw_error *reterr);
+AW_MUST_CHECK AW_SUSPENDS int store_release_pending(struct store *store, bool *ret_pending,
+                                                    struct aw_error *reterr);
+/* Finds out whether there are dependencies at all. */
+AW_MUST_CHECK AW_SUSPENDS int store_look_for_dependencies(struct store *store,
+                                                          struct aw_error *reterr);
+
+/* --- store_sqlite_bind.c: BIND --------------------------------------------------------------- */
+/* Writes a binding; with the value, if the parent is done. *ret_refused: there is no such value,
+ * job->extras says why. `write` false: only looks. */
+AW_MUST_CHECK AW_SUSPENDS int store_bind_new(struct store *store, const struct job *job,
+                                             const struct submit_bind *bind,
+                                             enum job_state parent_state,
+                                             const struct lane *parent_lane, bool write,
+                                             bool *ret_refused, struct aw_error *reterr);
+/* Takes what a child wants out of its parent's result. message[0]: it cannot be. */
+AW_MUST_CHECK AW_SUSPENDS int store_binds_take(struct store *store, uint64_t child,
+                                               const struct ending *parent,
+                                               char message[ENDED_MESSAGE_SIZE],
+                                               struct aw_error *reterr);
+/* Puts the values into the stored arguments, whose size then is *ret_size. message[0]: it cannot
+ * be. */
+AW_MUST_CHECK AW_SUSPENDS int store_binds_apply(struct store *store, uint64_t child,
+                                                size_t *ret_size,
+                                                char message[ENDED_MESSAGE_SIZE],
+                                                struct aw_error *reterr);
 
 /* The job in memory that a row of READ_READY or WAKE holds; NULL and *ret_error on failure. */
 struct job *store_row_job(struct store *store, sqlite3_stmt *statement, int *ret_error);

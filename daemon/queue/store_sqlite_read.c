@@ -64,6 +64,18 @@ void store_row(struct store *store, sqlite3_stmt *statement, struct stored_job *
     };
 }
 
+/* Few jobs have one: it is looked up then. */
+static int store_expiry(struct store *store, uint64_t id, uint64_t *ret_expire_ms)
+{
+    store_bind_number(store->statements[STATEMENT_EXTRA_READ], 1, id);
+    int result = store_one(store, STATEMENT_EXTRA_READ, "reading a job's expiry", NULL);
+    if (result <= 0)
+        return result;
+    *ret_expire_ms =
+        (uint64_t)sqlite3_column_int64(store->statements[STATEMENT_EXTRA_READ], 2);
+    return store_one_end(store, STATEMENT_EXTRA_READ, "reading a job's expiry", NULL);
+}
+
 struct job *store_row_job(struct store *store, sqlite3_stmt *statement, int *ret_error)
 {
     struct stored_job row;
@@ -90,7 +102,12 @@ struct job *store_row_job(struct store *store, sqlite3_stmt *statement, int *ret
     job->keep_ms = row.keep_ms;
     job->format = (uint8_t)row.format;
     job->flags = row.flags;
-    return job;
+    if (row.flags & JOB_HAS_EXPIRY)
+        *ret_error = store_expiry(store, job->id, &job->expire_ms);
+    if (*ret_error == 0)
+        return job;
+    job_free(job);
+    return NULL;
 }
 
 int store_read_ready(struct store *store, struct lane *lane, struct lane_key after, uint32_t limit,
@@ -146,12 +163,15 @@ static int first_number(struct store *store, enum statement which, uint64_t *ret
     return result;
 }
 
-int store_next_times(struct store *store, uint64_t *ret_due_ms, uint64_t *ret_purge_ms,
-                     struct aw_error *reterr)
+int store_next_times(struct store *store, struct store_times *ret_times, struct aw_error *reterr)
 {
-    int result = first_number(store, STATEMENT_NEXT_DUE, ret_due_ms, reterr);
+    int result = first_number(store, STATEMENT_NEXT_DUE, &ret_times->due_ms, reterr);
     if (result == 0)
-        result = first_number(store, STATEMENT_NEXT_PURGE, ret_purge_ms, reterr);
+        result = first_number(store, STATEMENT_NEXT_PURGE, &ret_times->purge_ms, reterr);
+    if (result == 0)
+        result = first_number(store, STATEMENT_NEXT_EXPIRY, &ret_times->expire_ms, reterr);
+    if (result == 0)
+        result = store_release_pending(store, &ret_times->unfinished, reterr);
     return result;
 }
 
@@ -169,6 +189,11 @@ static int visit(struct store *store, enum statement which, uint64_t parameter,
         struct stored_job row;
         store_row(store, statement, &row);
         ++*ret_count;
+        if (which == STATEMENT_READ_JOB && (row.flags & JOB_EXTRA_FLAGS)) {
+            int result = store_visit_extra(store, &row, visitor, context, reterr);
+            (void)sqlite3_reset(statement);
+            return result;
+        }
         more = visitor(context, &row);
     }
     int result = store_result(store, code, "reading jobs", reterr);

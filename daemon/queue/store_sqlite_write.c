@@ -10,21 +10,20 @@
  * It follows the ids, not the clock: both may be far apart after the clock was set back. */
 #define CEILING_AHEAD_MS 1000u
 
-static void bind_number(sqlite3_stmt *statement, int index, uint64_t number)
+void store_bind_number(sqlite3_stmt *statement, int index, uint64_t number)
 {
     (void)sqlite3_bind_int64(statement, index, (int64_t)number);
 }
 
-/* 0 is stored as NULL. */
-static void bind_time(sqlite3_stmt *statement, int index, uint64_t time_ms)
+void store_bind_time(sqlite3_stmt *statement, int index, uint64_t time_ms)
 {
     if (time_ms)
-        bind_number(statement, index, time_ms);
+        store_bind_number(statement, index, time_ms);
     else
         (void)sqlite3_bind_null(statement, index);
 }
 
-static void bind_text(sqlite3_stmt *statement, int index, const char *text)
+void store_bind_text(sqlite3_stmt *statement, int index, const char *text)
 {
     if (text && text[0])
         (void)sqlite3_bind_text(statement, index, text, -1, SQLITE_STATIC);
@@ -57,6 +56,9 @@ int store_begin(struct store *store, struct aw_error *reterr)
 {
     store->id_ceiling_next = store->id_ceiling;
     store->insert_count = 0;
+    store->release_left = RELEASE_CHILDREN;
+    store->wake_left = WAKE_RELEASED;
+    store->wake_bytes_left = WAKE_RELEASED_BYTES;
     return store_run(store, STATEMENT_BEGIN, "BEGIN", reterr);
 }
 
@@ -64,7 +66,7 @@ static int insert_lane(struct store *store, const struct lane *lane, const char 
                        struct aw_error *reterr)
 {
     sqlite3_stmt *statement = store->statements[STATEMENT_LANE_INSERT];
-    bind_number(statement, 1, lane->id);
+    store_bind_number(statement, 1, lane->id);
     (void)sqlite3_bind_text(statement, 2, queue, -1, SQLITE_STATIC);
     (void)sqlite3_bind_text(statement, 3, lane->target_name, -1, SQLITE_STATIC);
     return store_run(store, STATEMENT_LANE_INSERT, "storing a queue", reterr);
@@ -73,18 +75,18 @@ static int insert_lane(struct store *store, const struct lane *lane, const char 
 /* `first` is the index before the row's first parameter. */
 static void bind_job(sqlite3_stmt *statement, int first, const struct job *job)
 {
-    bind_number(statement, first + 1, job->id);
-    bind_number(statement, first + 2, job->lane->id);
-    bind_number(statement, first + 3, job->state);
-    bind_number(statement, first + 4, job->priority);
-    bind_time(statement, first + 5, job->state == JOB_SCHEDULED ? job->due_ms : 0);
-    bind_number(statement, first + 6, job->retries);
-    bind_number(statement, first + 7, job->timeout_ms);
-    bind_number(statement, first + 8, job->backoff_min_ms);
-    bind_number(statement, first + 9, job->backoff_max_ms);
-    bind_number(statement, first + 10, job->keep_ms);
-    bind_number(statement, first + 11, job->format);
-    bind_number(statement, first + 12, job->flags);
+    store_bind_number(statement, first + 1, job->id);
+    store_bind_number(statement, first + 2, job->lane->id);
+    store_bind_number(statement, first + 3, job->state);
+    store_bind_number(statement, first + 4, job->priority);
+    store_bind_time(statement, first + 5, job->state == JOB_SCHEDULED ? job->due_ms : 0);
+    store_bind_number(statement, first + 6, job->retries);
+    store_bind_number(statement, first + 7, job->timeout_ms);
+    store_bind_number(statement, first + 8, job->backoff_min_ms);
+    store_bind_number(statement, first + 9, job->backoff_max_ms);
+    store_bind_number(statement, first + 10, job->keep_ms);
+    store_bind_number(statement, first + 11, job->format);
+    store_bind_number(statement, first + 12, job->flags);
     (void)sqlite3_bind_blob64(statement, first + 13, job->payload, job->payload_size,
                               SQLITE_STATIC);
 }
@@ -106,12 +108,24 @@ static int write_inserts(struct store *store, struct aw_error *reterr)
     return result;
 }
 
-/* The job must live until the transaction ends. */
-static int insert_job(struct store *store, const struct job *job, struct aw_error *reterr)
+static void count_insert(struct store *store, const struct job *job)
 {
     store_count(store, job->lane, JOB_STATES, (enum job_state)job->state, job->payload_size);
     if (job->id > store->id_ceiling_next)
         store->id_ceiling_next = job_id_ceiling(job_id_time_ms(job->id) + CEILING_AHEAD_MS);
+}
+
+int store_write_job(struct store *store, const struct job *job, struct aw_error *reterr)
+{
+    count_insert(store, job);
+    bind_job(store->statements[STATEMENT_INSERT], 0, job);
+    return store_run(store, STATEMENT_INSERT, "storing a job", reterr);
+}
+
+/* The job must live until the transaction ends. */
+static int insert_job(struct store *store, const struct job *job, struct aw_error *reterr)
+{
+    count_insert(store, job);
     store->inserts[store->insert_count++] = job;
     return store->insert_count == INSERT_ROWS ? write_inserts(store, reterr) : 0;
 }
@@ -126,8 +140,8 @@ static int delete_finished(struct store *store, struct store_change *change,
                            struct aw_error *reterr)
 {
     sqlite3_stmt *statement = store->statements[STATEMENT_DELETE];
-    bind_number(statement, 1, change->job->id);
-    bind_number(statement, 2, stored_attempts(change));
+    store_bind_number(statement, 1, change->job->id);
+    store_bind_number(statement, 2, stored_attempts(change));
     int result = store_run(store, STATEMENT_DELETE, "deleting a finished job", reterr);
     change->applied = result == 0 && sqlite3_changes(aw_sqlite_handle(store->database)) == 1;
     if (change->applied)
@@ -135,22 +149,46 @@ static int delete_finished(struct store *store, struct store_change *change,
     return result;
 }
 
+/* What its end means for others; a job of KEEP 0 has been kept until here. */
+static int finish_for_others(struct store *store, struct store_change *change,
+                             struct aw_error *reterr)
+{
+    const struct job *job = change->job;
+    const struct buffer *value = change->state == JOB_DONE ? change->result : NULL;
+    struct ending ending = {
+        .id = job->id,
+        .state = change->state,
+        .flags = job->flags,
+        .has_header = lane_is_sql(job->lane),
+        .result = value && value->size > 0 ? value->data : NULL,
+        .result_size = value ? value->size : 0,
+    };
+    int result = store_job_ended(store, change, &ending, reterr);
+    if (result < 0 || change->purge_ms != 0)
+        return result;
+    sqlite3_stmt *statement = store->statements[STATEMENT_DELETE_ENDED];
+    store_bind_number(statement, 1, job->id);
+    store_count(store, job->lane, change->state, JOB_STATES, job->payload_size);
+    return store_run(store, STATEMENT_DELETE_ENDED, "deleting a finished job", reterr);
+}
+
 static int finish_job(struct store *store, struct store_change *change, struct aw_error *reterr)
 {
-    if (change->purge_ms == 0)
+    bool matters = store_end_matters(store, change->job->flags);
+    if (change->purge_ms == 0 && !matters)
         return delete_finished(store, change, reterr);
     const struct job *job = change->job;
     sqlite3_stmt *statement = store->statements[STATEMENT_FINISH];
-    bind_number(statement, 1, job->id);
-    bind_number(statement, 2, stored_attempts(change));
-    bind_number(statement, 3, change->state);
-    bind_number(statement, 4, change->purge_ms);
-    bind_number(statement, 5, job->attempts);
-    bind_number(statement, 6, job->interruptions);
-    bind_time(statement, 7, job->started_ms);
-    bind_number(statement, 8, change->now_ms);
-    bind_text(statement, 9, change->error_code);
-    bind_text(statement, 10, change->error_message);
+    store_bind_number(statement, 1, job->id);
+    store_bind_number(statement, 2, stored_attempts(change));
+    store_bind_number(statement, 3, change->state);
+    store_bind_number(statement, 4, change->purge_ms);
+    store_bind_number(statement, 5, job->attempts);
+    store_bind_number(statement, 6, job->interruptions);
+    store_bind_time(statement, 7, job->started_ms);
+    store_bind_number(statement, 8, change->now_ms);
+    store_bind_text(statement, 9, change->error_code);
+    store_bind_text(statement, 10, change->error_message);
     if (change->result && change->result->size > 0)
         (void)sqlite3_bind_blob64(statement, 11, change->result->data, change->result->size,
                                   SQLITE_STATIC);
@@ -158,36 +196,44 @@ static int finish_job(struct store *store, struct store_change *change, struct a
         (void)sqlite3_bind_null(statement, 11);
     int result = store_run(store, STATEMENT_FINISH, "storing a result", reterr);
     change->applied = result == 0 && sqlite3_changes(aw_sqlite_handle(store->database)) == 1;
-    if (change->applied)
-        store_count(store, job->lane, JOB_READY, change->state, job->payload_size);
-    return result;
+    if (!change->applied)
+        return result;
+    store_count(store, job->lane, JOB_READY, change->state, job->payload_size);
+    result = store_note_attempt(store, change, reterr);
+    return matters && result == 0 ? finish_for_others(store, change, reterr) : result;
 }
 
 static int retry_job(struct store *store, struct store_change *change, struct aw_error *reterr)
 {
     const struct job *job = change->job;
     sqlite3_stmt *statement = store->statements[STATEMENT_RETRY];
-    bind_number(statement, 1, job->id);
-    bind_number(statement, 2, stored_attempts(change));
-    bind_number(statement, 3, job->due_ms);
-    bind_number(statement, 4, job->attempts);
-    bind_number(statement, 5, job->interruptions);
-    bind_time(statement, 6, job->started_ms);
-    bind_text(statement, 7, change->error_code);
-    bind_text(statement, 8, change->error_message);
+    store_bind_number(statement, 1, job->id);
+    store_bind_number(statement, 2, stored_attempts(change));
+    store_bind_number(statement, 3, job->due_ms);
+    store_bind_number(statement, 4, job->attempts);
+    store_bind_number(statement, 5, job->interruptions);
+    store_bind_time(statement, 6, job->started_ms);
+    store_bind_text(statement, 7, change->error_code);
+    store_bind_text(statement, 8, change->error_message);
     int result = store_run(store, STATEMENT_RETRY, "storing a retry", reterr);
     change->applied = result == 0 && sqlite3_changes(aw_sqlite_handle(store->database)) == 1;
-    if (change->applied)
-        store_count(store, job->lane, JOB_READY, JOB_SCHEDULED, job->payload_size);
-    return result;
+    if (!change->applied)
+        return result;
+    store_count(store, job->lane, JOB_READY, JOB_SCHEDULED, job->payload_size);
+    result = store_note_attempt(store, change, reterr);
+    if (result < 0 || !(job->flags & JOB_HAS_EXPIRY))
+        return result;
+    /* it has been started */
+    store_bind_number(store->statements[STATEMENT_EXPIRE_NEVER], 1, job->id);
+    return store_run(store, STATEMENT_EXPIRE_NEVER, "storing a retry", reterr);
 }
 
 static int mark_job(struct store *store, struct store_change *change, struct aw_error *reterr)
 {
     sqlite3_stmt *statement = store->statements[STATEMENT_MARK];
-    bind_number(statement, 1, change->job->id);
-    bind_number(statement, 2, change->job->attempts);
-    bind_time(statement, 3, change->now_ms);
+    store_bind_number(statement, 1, change->job->id);
+    store_bind_number(statement, 2, change->job->attempts);
+    store_bind_time(statement, 3, change->now_ms);
     int result = store_run(store, STATEMENT_MARK, "marking a job as started", reterr);
     change->applied = result == 0 && sqlite3_changes(aw_sqlite_handle(store->database)) == 1;
     return result;
@@ -203,13 +249,15 @@ static int cancel_from(struct store *store, struct store_change *change, enum jo
                        struct aw_error *reterr)
 {
     sqlite3_stmt *statement = store->statements[STATEMENT_CANCEL];
-    bind_number(statement, 1, change->id);
-    bind_number(statement, 2, change->now_ms);
-    bind_number(statement, 3, from);
+    store_bind_number(statement, 1, change->id);
+    store_bind_number(statement, 2, change->now_ms);
+    store_bind_number(statement, 3, from);
     int code = sqlite3_step(statement);
+    struct ending ending = {.id = change->id, .state = JOB_CANCELLED};
     if (code == SQLITE_ROW) {
         struct lane *lane = row_lane(store, statement, 0);
         change->applied = true;
+        ending.flags = (uint8_t)sqlite3_column_int(statement, 2);
         if (lane)
             store_count(store, lane, from, JOB_CANCELLED,
                         (size_t)sqlite3_column_int64(statement, 1));
@@ -217,15 +265,26 @@ static int cancel_from(struct store *store, struct store_change *change, enum jo
     }
     int result = store_result(store, code, "cancelling a job", reterr);
     (void)sqlite3_reset(statement);
+    if (result == 0 && change->applied && store_end_matters(store, ending.flags))
+        result = store_job_ended(store, change, &ending, reterr);
+    return result;
+}
+
+int store_cancel(struct store *store, struct store_change *change, struct aw_error *reterr)
+{
+    static const enum job_state from[] = {JOB_READY, JOB_SCHEDULED, JOB_BLOCKED};
+    int result = 0;
+    for (size_t i = 0; i < sizeof from / sizeof from[0] && result == 0 && !change->applied; i++)
+        result = cancel_from(store, change, from[i], reterr);
     return result;
 }
 
 static int wake_jobs(struct store *store, struct store_change *change, struct aw_error *reterr)
 {
     sqlite3_stmt *statement = store->statements[STATEMENT_WAKE];
-    bind_number(statement, 1, change->now_ms);
-    bind_number(statement, 2, change->limit);
-    bind_number(statement, 3, change->bytes_max);
+    store_bind_number(statement, 1, change->now_ms);
+    store_bind_number(statement, 2, change->limit);
+    store_bind_number(statement, 3, change->bytes_max);
     struct job **tail = &change->woken;
     int result = 0;
     int code;
@@ -251,8 +310,8 @@ static int wake_jobs(struct store *store, struct store_change *change, struct aw
 static int purge_jobs(struct store *store, struct store_change *change, struct aw_error *reterr)
 {
     sqlite3_stmt *statement = store->statements[STATEMENT_PURGE];
-    bind_number(statement, 1, change->now_ms);
-    bind_number(statement, 2, change->limit);
+    store_bind_number(statement, 1, change->now_ms);
+    store_bind_number(statement, 2, change->limit);
     int code;
     while ((code = sqlite3_step(statement)) == SQLITE_ROW) {
         struct lane *lane = row_lane(store, statement, 0);
@@ -272,12 +331,19 @@ int store_apply(struct store *store, struct store_change *change, struct aw_erro
     change->applied = false;
     change->changed = 0;
     change->woken = NULL;
+    change->ended = NULL;
+    change->ended_last = NULL;
+    change->scheduled_ms = 0;
+    change->unfinished = false;
     store->statistics.changes++;
-    int result = change->kind == CHANGE_INSERT ? 0 : write_inserts(store, reterr);
+    bool gathered = change->kind == CHANGE_INSERT && !change->job->extras;
+    int result = gathered ? 0 : write_inserts(store, reterr);
     if (result < 0)
         return result;
     switch (change->kind) {
     case CHANGE_INSERT:
+        if (change->job->extras)
+            return store_insert_with_extras(store, change, reterr);
         change->applied = true;
         return insert_job(store, change->job, reterr);
     case CHANGE_FINISH:
@@ -287,14 +353,17 @@ int store_apply(struct store *store, struct store_change *change, struct aw_erro
     case CHANGE_MARK:
         return mark_job(store, change, reterr);
     case CHANGE_CANCEL:
-        result = cancel_from(store, change, JOB_READY, reterr);
-        if (result == 0 && !change->applied)
-            result = cancel_from(store, change, JOB_SCHEDULED, reterr);
-        return result;
+        return store_cancel(store, change, reterr);
     case CHANGE_WAKE:
         return wake_jobs(store, change, reterr);
     case CHANGE_PURGE:
         return purge_jobs(store, change, reterr);
+    case CHANGE_EXPIRE:
+        return store_expire(store, change, reterr);
+    case CHANGE_RELEASE:
+        return store_release(store, change, reterr);
+    case CHANGE_STEER:
+        return store_steer(store, change, reterr);
     }
     return -EINVAL;
 }
@@ -306,7 +375,7 @@ static int write_counts(struct store *store, struct aw_error *reterr)
         if (!lane->stored)
             result = insert_lane(store, lane, lane_queue_name(lane), reterr);
         sqlite3_stmt *statement = store->statements[STATEMENT_LANE_COUNTS];
-        bind_number(statement, 1, lane->id);
+        store_bind_number(statement, 1, lane->id);
         for (int state = 0; state < JOB_STATES; state++)
             (void)sqlite3_bind_int64(statement, 2 + state,
                                      lane->counts[state] + lane->changes[state]);
@@ -344,7 +413,7 @@ static int write_ceiling(struct store *store, struct aw_error *reterr)
 {
     if (store->id_ceiling_next == store->id_ceiling)
         return 0;
-    bind_number(store->statements[STATEMENT_CEILING], 1, store->id_ceiling_next);
+    store_bind_number(store->statements[STATEMENT_CEILING], 1, store->id_ceiling_next);
     return store_run(store, STATEMENT_CEILING, "raising the ceiling of ids", reterr);
 }
 
@@ -367,6 +436,7 @@ int store_commit(struct store *store, struct aw_error *reterr)
 int store_roll_back(struct store *store, struct aw_error *reterr)
 {
     end_transaction(store, false);
+    store->has_dependencies = true; /* perhaps: the next end finds out */
     /* SQLite may have rolled back by itself: then there is nothing left to do */
     if (sqlite3_get_autocommit(aw_sqlite_handle(store->database)))
         return 0;

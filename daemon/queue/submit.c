@@ -1,6 +1,7 @@
 /* submit.c - accepting a job: checks, the struct job, and the group commit that makes it durable.
  */
 #include "queue/broker_state.h"
+#include "queue/job_extras.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -14,6 +15,17 @@ struct submission {
     broker_submitted done;
     void *context;
 };
+
+/* A live job has its key, or a job it names is not there. */
+static void not_inserted(struct submission *submission, const struct job_extras *extras)
+{
+    if (extras->existing_id) {
+        submission->done(submission->context, extras->existing_id, NULL);
+        return;
+    }
+    submission->broker->counters.refused++;
+    submission->done(submission->context, 0, &extras->refusal);
+}
 
 static void stored(struct store_change *change, int result)
 {
@@ -30,9 +42,21 @@ static void stored(struct store_change *change, int result)
         free(submission);
         return;
     }
+    if (!change->applied) {
+        not_inserted(submission, job->extras);
+        job_free(job);
+        free(submission);
+        return;
+    }
     broker->counters.submitted++;
     submission->done(submission->context, job->id, NULL);
-    if (job->state == JOB_SCHEDULED) {
+    job_extras_drop(job);
+    if (job->expire_ms)
+        clockwork_note_expiry(broker, job->expire_ms);
+    if (job->state == JOB_BLOCKED) {
+        consequences_tell(broker, change);
+        job_free(job);
+    } else if (job->state == JOB_SCHEDULED) {
         clockwork_note_due(broker, job->due_ms);
         job_free(job);
     } else {
@@ -160,10 +184,20 @@ int broker_submit(struct broker *broker, const struct submit_options *options,
     job->lane = lane;
     job->id = job_id_next(&broker->ids, now_ms);
     apply_options(job, options, now_ms);
+    result = job_extras_add(job, options, now_ms, reterr);
+    if (result < 0) {
+        job_free(job);
+        free(submission);
+        if (result == -ENOMEM)
+            return refuse(broker, reterr, result, "FULL", "no memory for the job");
+        broker->counters.refused++;
+        return result;
+    }
     spend_room(broker, job);
     *submission = (struct submission){.broker = broker, .done = done, .context = context};
     submission->change = (struct store_change){
-        .kind = CHANGE_INSERT, .job = job, .done = stored, .context = submission};
+        .kind = CHANGE_INSERT, .job = job, .now_ms = now_ms, .done = stored,
+        .context = submission};
     committer_add(&broker->committer, &submission->change);
     return 0;
 }

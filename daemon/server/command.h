@@ -57,6 +57,9 @@ void command_await(struct connection *, struct argument *, uint32_t, struct buff
 void command_gather(struct connection *, struct argument *, uint32_t, struct buffer *);
 void command_race(struct connection *, struct argument *, uint32_t, struct buffer *);
 void command_cancel(struct connection *, struct argument *, uint32_t, struct buffer *);
+void command_retry(struct connection *, struct argument *, uint32_t, struct buffer *);
+void command_delete(struct connection *, struct argument *, uint32_t, struct buffer *);
+void command_promote(struct connection *, struct argument *, uint32_t, struct buffer *);
 void command_reserve(struct connection *, struct argument *, uint32_t, struct buffer *);
 void command_ack(struct connection *, struct argument *, uint32_t, struct buffer *);
 void command_nack(struct connection *, struct argument *, uint32_t, struct buffer *);

@@ -19,18 +19,6 @@ static void submitted(void *context, uint64_t id, const struct aw_error *error)
         output_fill_id(reply, id);
 }
 
-/* The first option given that this version does not have, or NULL. */
-static const char *unsupported_option(const struct submit_options *options)
-{
-    return options->has_key             ? "KEY"
-           : options->has_expire        ? "EXPIRE"
-           : options->has_serial        ? "SERIAL"
-           : options->bind_count > 0    ? "BIND"
-           : options->after_count > 0   ? "AFTER"
-           : options->has_onfail        ? "ONFAIL"
-                                        : NULL;
-}
-
 /* Parses the words after the command's name. False: the error is in `reply`. */
 static bool parse_options(enum submit_command command, struct argument *arguments, uint32_t count,
                           struct submit_options *options, struct buffer *reply)
@@ -39,12 +27,6 @@ static bool parse_options(enum submit_command command, struct argument *argument
     int result = submit_options_parse(command, arguments + 1, count - 1, options, &error);
     if (result < 0) {
         value_error(reply, "ERR", "%s", error.message);
-        return false;
-    }
-    const char *unsupported = unsupported_option(options);
-    if (unsupported) {
-        value_error(reply, "ERR", "option %s is not supported by this version", unsupported);
-        submit_options_free(options);
         return false;
     }
     return true;

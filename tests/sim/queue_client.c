@@ -168,7 +168,7 @@ static void look(struct broker *broker)
 {
     struct buffer out = {0};
     uint32_t token = any_job();
-    struct job_filter filter = {.state = -1, .limit = 10};
+    struct job_filter filter = {.limit = 10};
     if (token && broker_describe(broker, queue_book()->jobs[token].id, &out) == 0 &&
         value_length(out.data, out.size) != (long)out.size)
         world_fail("JOB %u answers no whole value", token);

@@ -333,21 +333,21 @@ static void listing(void)
         ids[i] = queue_stage_submit(&stage, i % 5 ? "DELAY 3600000 local"
                                                   : "QUEUE slow DELAY 3600000 local", sql);
     }
-    struct job_filter filter = {.state = -1, .limit = 10};
+    struct job_filter filter = {.limit = 10};
     uint64_t cursor;
     cr_expect_eq(list(&filter, &cursor), 10);
     cr_expect_eq(cursor, ids[9]);
-    filter.cursor = cursor;
+    filter.cursor.id = cursor;
     filter.limit = 100;
     cr_expect_eq(list(&filter, &cursor), 15);
     cr_expect_eq(cursor, 0);
-    filter = (struct job_filter){.state = -1, .limit = 100, .queue = text("slow")};
+    filter = (struct job_filter){.limit = 100, .queue = text("slow")};
     cr_expect_eq(list(&filter, &cursor), 5);
-    filter = (struct job_filter){.state = JOB_READY, .limit = 100};
+    filter = (struct job_filter){.states = 1u << JOB_READY, .limit = 100};
     cr_expect_eq(list(&filter, &cursor), 0);
-    filter = (struct job_filter){.state = JOB_SCHEDULED, .limit = 100, .match = text("SELECT 1*")};
+    filter = (struct job_filter){.states = 1u << JOB_SCHEDULED, .limit = 100, .match = text("SELECT 1*")};
     cr_expect_eq(list(&filter, &cursor), 11);
-    filter = (struct job_filter){.state = -1, .limit = 100, .target = text("loca")};
+    filter = (struct job_filter){.limit = 100, .target = text("loca")};
     cr_expect_eq(list(&filter, &cursor), 0);
     queue_stage_close(&stage);
 }

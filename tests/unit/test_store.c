@@ -237,11 +237,10 @@ static void waking_and_purging(void)
     stage_open();
     for (uint64_t id = 1; id <= 10; id++)
         stage_insert(id, &lanes[id % 2], JOB_SCHEDULED); /* due at 5000 + id */
-    uint64_t due;
-    uint64_t purge;
-    cr_assert_eq(store_next_times(store, &due, &purge, NULL), 0);
-    cr_expect_eq(due, 5001);
-    cr_expect_eq(purge, UINT64_MAX);
+    struct store_times times;
+    cr_assert_eq(store_next_times(store, &times, NULL), 0);
+    cr_expect_eq(times.due_ms, 5001);
+    cr_expect_eq(times.purge_ms, UINT64_MAX);
     struct store_change wake = {.kind = CHANGE_WAKE, .now_ms = 5008, .limit = 5,
                                 .bytes_max = 1000000};
     static const uint32_t expected[] = {5, 3, 0};
@@ -264,9 +263,9 @@ static void waking_and_purging(void)
         stage_change(&cancel);
         cr_expect(cancel.applied);
     }
-    cr_assert_eq(store_next_times(store, &due, &purge, NULL), 0);
-    cr_expect_eq(due, UINT64_MAX);
-    cr_expect_eq(purge, 114);
+    cr_assert_eq(store_next_times(store, &times, NULL), 0);
+    cr_expect_eq(times.due_ms, UINT64_MAX);
+    cr_expect_eq(times.purge_ms, 114);
     struct store_change gone = {.kind = CHANGE_PURGE, .now_ms = 113, .limit = 6};
     stage_change(&gone);
     cr_expect_eq(gone.changed, 0);
