@@ -182,4 +182,13 @@ const char *const store_statement_texts[STATEMENTS] = {
     /* large values are read only when they are looked at */
     [STATEMENT_SCAN] = "SELECT " SMALL_COLUMNS ", NULL, iif(?2, payload, NULL) FROM job "
                        "WHERE id > ?1 ORDER BY id",
+    [STATEMENT_CRON_SET] =
+        "INSERT INTO cron (name, expression, zone, misfire, next_ms, last_ms, last_job, request) "
+        "VALUES (?1, ?2, ?3, ?4, ?5, NULL, NULL, ?6) ON CONFLICT (name) DO UPDATE SET "
+        "expression = ?2, zone = ?3, misfire = ?4, next_ms = ?5, request = ?6",
+    [STATEMENT_CRON_STEP] =
+        "UPDATE cron SET next_ms = ?2, last_ms = ?3, last_job = ?4 WHERE name = ?1",
+    [STATEMENT_CRON_DELETE] = "DELETE FROM cron WHERE name = ?1",
+    [STATEMENT_CRON_READ] = "SELECT name, expression, zone, misfire, next_ms, last_ms, last_job, "
+                            "request FROM cron ORDER BY name",
 };
