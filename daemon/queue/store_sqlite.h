@@ -75,6 +75,10 @@ enum statement {
     STATEMENT_ATTEMPT_FLAG,
     STATEMENT_ATTEMPT_TRIM,
     STATEMENT_READ_ATTEMPTS,
+    STATEMENT_CRON_SET,
+    STATEMENT_CRON_STEP,
+    STATEMENT_CRON_DELETE,
+    STATEMENT_CRON_READ,
     STATEMENTS,
 };
 
@@ -264,6 +268,14 @@ AW_MUST_CHECK AW_SUSPENDS int store_binds_take(struct store *store, uint64_t chi
 AW_MUST_CHECK AW_SUSPENDS int store_binds_apply(struct store *store, uint64_t child,
                                                 size_t *ret_size,
                                                 char message[ENDED_MESSAGE_SIZE],
+                                                struct aw_error *reterr);
+
+/* store_sqlite_cron.c: CRON_SET, CRON_STEP (also as part of an INSERT), CRON_DELETE. */
+AW_MUST_CHECK AW_SUSPENDS int store_cron_set(struct store *store, struct store_change *change,
+                                             struct aw_error *reterr);
+AW_MUST_CHECK AW_SUSPENDS int store_cron_step(struct store *store, struct store_change *change,
+                                              struct aw_error *reterr);
+AW_MUST_CHECK AW_SUSPENDS int store_cron_delete(struct store *store, struct store_change *change,
                                                 struct aw_error *reterr);
 
 /* The job in memory that a row of READ_READY or WAKE holds; NULL and *ret_error on failure. */

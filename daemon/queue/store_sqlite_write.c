@@ -342,10 +342,13 @@ int store_apply(struct store *store, struct store_change *change, struct aw_erro
         return result;
     switch (change->kind) {
     case CHANGE_INSERT:
-        if (change->job->extras)
-            return store_insert_with_extras(store, change, reterr);
-        change->applied = true;
-        return insert_job(store, change->job, reterr);
+        if (change->job->extras) {
+            result = store_insert_with_extras(store, change, reterr);
+        } else {
+            result = insert_job(store, change->job, reterr);
+            change->applied = result == 0;
+        }
+        return result == 0 && change->schedule ? store_cron_step(store, change, reterr) : result;
     case CHANGE_FINISH:
         return finish_job(store, change, reterr);
     case CHANGE_RETRY:
@@ -364,6 +367,12 @@ int store_apply(struct store *store, struct store_change *change, struct aw_erro
         return store_release(store, change, reterr);
     case CHANGE_STEER:
         return store_steer(store, change, reterr);
+    case CHANGE_CRON_SET:
+        return store_cron_set(store, change, reterr);
+    case CHANGE_CRON_STEP:
+        return store_cron_step(store, change, reterr);
+    case CHANGE_CRON_DELETE:
+        return store_cron_delete(store, change, reterr);
     }
     return -EINVAL;
 }

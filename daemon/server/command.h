@@ -56,6 +56,7 @@ void command_exit(struct connection *, struct argument *, uint32_t, struct buffe
 void command_await(struct connection *, struct argument *, uint32_t, struct buffer *);
 void command_gather(struct connection *, struct argument *, uint32_t, struct buffer *);
 void command_race(struct connection *, struct argument *, uint32_t, struct buffer *);
+void command_cron(struct connection *, struct argument *, uint32_t, struct buffer *);
 void command_cancel(struct connection *, struct argument *, uint32_t, struct buffer *);
 void command_retry(struct connection *, struct argument *, uint32_t, struct buffer *);
 void command_delete(struct connection *, struct argument *, uint32_t, struct buffer *);
