@@ -38,7 +38,14 @@ void config_socket_set_defaults(struct config_socket *socket)
 void config_target_set_defaults(struct config_target *target)
 {
     *target = (struct config_target){
-        .connections = 8, .connect_timeout_ms = 5 * SECOND_MS, .lease_max_ms = 30 * SECOND_MS};
+        .connections = 8,
+        .connect_timeout_ms = 5 * SECOND_MS,
+        .lease_max_ms = 30 * SECOND_MS,
+        .http = {.redirects = 5,
+                 .response_size_max = MIB,
+                 .request_timeout_ms = 60 * SECOND_MS,
+                 .retry_after_max_ms = HOUR_MS},
+    };
 }
 
 void config_queue_set_defaults(struct config_queue *queue)
@@ -82,6 +89,12 @@ static void free_target(struct config_target *target)
     free(target->path);
     free(target->password_file);
     free(target->credential);
+    free(target->http.hosts);
+    if (target->http.headers)
+        explicit_bzero(target->http.headers, strlen(target->http.headers));
+    free(target->http.headers);
+    free(target->http.ca_file);
+    free(target->http.proxy);
 }
 
 void config_free(struct config *config)

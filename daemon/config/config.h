@@ -40,14 +40,27 @@ enum config_target_type {
     TARGET_TYPE_POSTGRES,
     TARGET_TYPE_REDIS,
     TARGET_TYPE_SQLITE,
-    TARGET_TYPE_WORKER
+    TARGET_TYPE_WORKER,
+    TARGET_TYPE_HTTP
 };
 enum config_delivery { DELIVERY_AT_LEAST_ONCE, DELIVERY_AT_MOST_ONCE, DELIVERY_EXACTLY_ONCE };
+
+/* What only a target of type http has. */
+struct config_http {
+    char *hosts;   /* words, or NULL */
+    char *headers; /* "Name: value | Name: value", or NULL */
+    char *ca_file;
+    char *proxy;
+    uint32_t redirects;
+    uint64_t response_size_max;
+    uint64_t request_timeout_ms;
+    uint64_t retry_after_max_ms;
+};
 
 struct config_target {
     char *name;
     uint32_t type;     /* enum config_target_type */
-    char *uri;         /* postgres, redis */
+    char *uri;         /* postgres, redis; http: the base, or NULL */
     char *path;        /* sqlite; absolute once loaded */
     uint32_t connections;
     uint32_t pipeline; /* by type unless configured */
@@ -58,6 +71,7 @@ struct config_target {
     uint32_t coalesce; /* the most jobs in one transaction; 0: each has its own */
     char *password_file;
     char *credential;
+    struct config_http http;
     char *password; /* read from one of the two, or NULL; never to be logged */
 };
 

@@ -9,7 +9,7 @@
 #include "config/config_value.h"
 
 #define SECTIONS_MAX 4096
-#define CONFIG_KEYS_MAX 16 /* of one kind of section */
+#define CONFIG_KEYS_MAX 32 /* of one kind of section */
 
 enum section_kind { SECTION_DAEMON, SECTION_SOCKET, SECTION_TARGET, SECTION_QUEUE };
 
@@ -57,6 +57,18 @@ AW_MUST_CHECK int config_builder_set(struct config_builder *builder, struct sect
 /* Sets the error "<file>:<line>: ..." and returns -EINVAL. */
 int config_refuse(struct config_builder *builder, struct source source, const char *format, ...)
     AW_PRINTF(3, 4);
+
+/* Where the key was set, or the section when it was not. */
+struct source config_source_of(const struct section *section, const char *name);
+
+/* Parts of config_builder_check that concern targets. */
+int config_refuse_for_type(struct config_builder *builder, const struct section *section,
+                           const char *name);
+AW_MUST_CHECK int config_check_secrets(struct config_builder *builder,
+                                       const struct section *section);
+AW_MUST_CHECK int config_warn_password(struct config_builder *builder,
+                                       const struct section *section);
+AW_MUST_CHECK int config_check_http(struct config_builder *builder, const struct section *section);
 
 /* "[target main]" */
 #define SECTION_TITLE_SIZE 96

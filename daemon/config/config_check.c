@@ -11,8 +11,7 @@
 #define PIPELINE_REDIS 1024
 #define PIPELINE_SQLITE 1
 
-/* Where the key was set, or the section when it was not. */
-static struct source source_of(const struct section *section, const char *name)
+struct source config_source_of(const struct section *section, const char *name)
 {
     int position = config_key_find(section->kind, name);
     return position >= 0 && section->set[position].file ? section->set[position] : section->first;
@@ -28,12 +27,13 @@ static int require(struct config_builder *builder, const struct section *section
                          section_title(builder, section, title), name);
 }
 
-static int refuse_for_type(struct config_builder *builder, const struct section *section,
+int config_refuse_for_type(struct config_builder *builder, const struct section *section,
                            const char *name)
 {
     const struct config_target *target = &builder->config.targets[section->index];
     char title[SECTION_TITLE_SIZE];
-    return config_refuse(builder, source_of(section, name), "%s in %s is not for type %s", name,
+    return config_refuse(builder, config_source_of(section, name),
+                         "%s in %s is not for type %s", name,
                          section_title(builder, section, title),
                          config_target_type_name(target->type));
 }
@@ -53,7 +53,7 @@ static int check_uri(struct config_builder *builder, const struct section *secti
         if (begins_with(uri, "postgresql://") || begins_with(uri, "postgres://") ||
             (strchr(uri, '=') && !strstr(uri, "://")))
             return 0;
-        return config_refuse(builder, source_of(section, "uri"),
+        return config_refuse(builder, config_source_of(section, "uri"),
                              "uri in %s must be postgresql://[user@]host[:port]/database or "
                              "libpq's keyword=value words",
                              section_title(builder, section, title));
@@ -61,7 +61,7 @@ static int check_uri(struct config_builder *builder, const struct section *secti
     if (begins_with(uri, "redis://") || begins_with(uri, "rediss://") ||
         begins_with(uri, "unix://"))
         return 0;
-    return config_refuse(builder, source_of(section, "uri"),
+    return config_refuse(builder, config_source_of(section, "uri"),
                          "uri in %s must be redis://host[:port][/database] or unix:///path",
                          section_title(builder, section, title));
 }
@@ -79,42 +79,56 @@ static bool holds_password(const char *uri)
     return strstr(authority, "password=") != NULL;
 }
 
+int config_warn_password(struct config_builder *builder, const struct section *section)
+{
+    char title[SECTION_TITLE_SIZE];
+    struct source source = config_source_of(section, "uri");
+    if (!holds_password(builder->config.targets[section->index].uri))
+        return 0;
+    return config_warn(&builder->config,
+                       "%s:%u: the uri in %s holds a password: password_file or credential keep it "
+                       "out of the configuration",
+                       source.file, source.line, section_title(builder, section, title));
+}
+
+int config_check_secrets(struct config_builder *builder, const struct section *section)
+{
+    const struct config_target *target = &builder->config.targets[section->index];
+    char title[SECTION_TITLE_SIZE];
+    section_title(builder, section, title);
+    if (target->password_file && target->credential)
+        return config_refuse(builder, config_source_of(section, "credential"),
+                             "%s has both password_file and credential: leave one", title);
+    if (target->credential && (strchr(target->credential, '/') || target->credential[0] == '.'))
+        return config_refuse(builder, config_source_of(section, "credential"),
+                             "credential in %s must be the name of a systemd credential", title);
+    return 0;
+}
+
 /* Keys of targets that are reached over a connection with a login. */
 static int check_server(struct config_builder *builder, const struct section *section,
                         const struct config_target *target)
 {
-    char title[SECTION_TITLE_SIZE];
-    section_title(builder, section, title);
     if (target->path)
-        return refuse_for_type(builder, section, "path");
+        return config_refuse_for_type(builder, section, "path");
     int result = require(builder, section, "uri", target->uri != NULL);
     if (result == 0)
         result = check_uri(builder, section, target);
     if (result < 0)
         return result;
-    if (target->password_file && target->credential)
-        return config_refuse(builder, source_of(section, "credential"),
-                             "%s has both password_file and credential: leave one", title);
-    if (target->credential && (strchr(target->credential, '/') || target->credential[0] == '.'))
-        return config_refuse(builder, source_of(section, "credential"),
-                             "credential in %s must be the name of a systemd credential", title);
-    if (!holds_password(target->uri))
-        return 0;
-    return config_warn(&builder->config,
-                       "%s:%u: the uri in %s holds a password: password_file or credential keep it "
-                       "out of the configuration",
-                       source_of(section, "uri").file, source_of(section, "uri").line, title);
+    result = config_check_secrets(builder, section);
+    return result < 0 ? result : config_warn_password(builder, section);
 }
 
 static int check_file(struct config_builder *builder, const struct section *section,
                       struct config_target *target)
 {
     if (target->uri)
-        return refuse_for_type(builder, section, "uri");
+        return config_refuse_for_type(builder, section, "uri");
     if (target->password_file)
-        return refuse_for_type(builder, section, "password_file");
+        return config_refuse_for_type(builder, section, "password_file");
     if (target->credential)
-        return refuse_for_type(builder, section, "credential");
+        return config_refuse_for_type(builder, section, "credential");
     int result = require(builder, section, "path", target->path != NULL);
     if (result < 0 || target->path[0] == '/')
         return result;
@@ -134,13 +148,13 @@ static int check_worker(struct config_builder *builder, const struct section *se
                                           "password_file", "credential", "connect_timeout"};
     for (size_t i = 0; i < sizeof foreign / sizeof foreign[0]; i++)
         if (section->set[config_key_find(SECTION_TARGET, foreign[i])].file)
-            return refuse_for_type(builder, section, foreign[i]);
+            return config_refuse_for_type(builder, section, foreign[i]);
     struct config_target *target = &builder->config.targets[section->index];
     target->pipeline = 1;
     if (target->delivery != DELIVERY_EXACTLY_ONCE)
         return 0;
     char title[SECTION_TITLE_SIZE];
-    return config_refuse(builder, source_of(section, "delivery"),
+    return config_refuse(builder, config_source_of(section, "delivery"),
                          "delivery in %s cannot be exactly-once: a worker's effects are its own, "
                          "awaitd has nowhere to leave a receipt; make the worker idempotent by the "
                          "job's id",
@@ -159,9 +173,20 @@ static int check_leases(struct config_builder *builder, const struct section *se
     }
     if (target->leases == 0 || target->leases < target->connections)
         return 0;
-    return config_refuse(builder, source_of(section, "leases"),
+    return config_refuse(builder, config_source_of(section, "leases"),
                          "leases in %s must be less than connections (%u), or jobs would have none",
                          section_title(builder, section, title), target->connections);
+}
+
+/* Keys that only a target of type http knows. */
+static int refuse_http_keys(struct config_builder *builder, const struct section *section)
+{
+    static const char *const keys[] = {"hosts", "headers", "ca_file", "proxy", "redirects",
+        "response_size_max", "request_timeout", "retry_after_max"};
+    for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++)
+        if (section->set[config_key_find(SECTION_TARGET, keys[i])].file)
+            return config_refuse_for_type(builder, section, keys[i]);
+    return 0;
 }
 
 static int check_target(struct config_builder *builder, const struct section *section)
@@ -169,6 +194,11 @@ static int check_target(struct config_builder *builder, const struct section *se
     struct config_target *target = &builder->config.targets[section->index];
     bool has_type = section->set[config_key_find(SECTION_TARGET, "type")].file != NULL;
     int result = require(builder, section, "type", has_type);
+    if (result < 0)
+        return result;
+    if (target->type == TARGET_TYPE_HTTP)
+        return config_check_http(builder, section);
+    result = refuse_http_keys(builder, section);
     if (result < 0)
         return result;
     if (target->type == TARGET_TYPE_WORKER)
@@ -179,7 +209,7 @@ static int check_target(struct config_builder *builder, const struct section *se
     bool has_pipeline = section->set[config_key_find(SECTION_TARGET, "pipeline")].file != NULL;
     if (target->type == TARGET_TYPE_SQLITE) {
         if (has_pipeline && target->pipeline != PIPELINE_SQLITE)
-            return refuse_for_type(builder, section, "pipeline");
+            return config_refuse_for_type(builder, section, "pipeline");
         target->pipeline = PIPELINE_SQLITE;
         return check_file(builder, section, target);
     }
@@ -198,7 +228,7 @@ static int check_socket(struct config_builder *builder, const struct section *se
     for (uint32_t i = 0; i < section->index; i++) {
         const struct config_socket *other = &builder->config.sockets[i];
         if (other->path && strcmp(other->path, socket->path) == 0)
-            return config_refuse(builder, source_of(section, "path"),
+            return config_refuse(builder, config_source_of(section, "path"),
                                  "%s has the path of [socket %s]",
                                  section_title(builder, section, title), other->name);
     }
@@ -211,9 +241,9 @@ static int check_queue(struct config_builder *builder, const struct section *sec
     char title[SECTION_TITLE_SIZE];
     if (queue->backoff_min_ms <= queue->backoff_max_ms)
         return 0;
-    struct source max_source = source_of(section, "backoff_max");
+    struct source max_source = config_source_of(section, "backoff_max");
     bool has_max = max_source.line != section->first.line || max_source.file != section->first.file;
-    return config_refuse(builder, has_max ? max_source : source_of(section, "backoff_min"),
+    return config_refuse(builder, has_max ? max_source : config_source_of(section, "backoff_min"),
                          "backoff_min in %s is greater than backoff_max (which is 1h by default)",
                          section_title(builder, section, title));
 }
@@ -225,7 +255,7 @@ static int check_daemon(struct config_builder *builder, const struct section *se
         return 0;
     int position = config_key_find(SECTION_DAEMON, "argument_size_max");
     const char *key = section->set[position].file ? "argument_size_max" : "request_size_max";
-    return config_refuse(builder, source_of(section, key),
+    return config_refuse(builder, config_source_of(section, key),
                          "argument_size_max (16M by default) in [daemon] is greater than "
                          "request_size_max (64M by default)");
 }

@@ -16,7 +16,7 @@
 
 static const char *const log_levels[] = {"error", "warning", "info", "debug", NULL};
 static const char *const allowances[] = {"submit", "work", "observe", "admin", "all", NULL};
-static const char *const target_types[] = {"postgres", "redis", "sqlite", "worker", NULL};
+static const char *const target_types[] = {"postgres", "redis", "sqlite", "worker", "http", NULL};
 static const char *const deliveries[] = {"at-least-once", "at-most-once", "exactly-once", NULL};
 
 #define FIELD(object, member) .offset = offsetof(struct object, member)
@@ -44,8 +44,7 @@ static const struct config_key socket_keys[] = {
 };
 
 static const struct config_key target_keys[] = {
-    {"type", VALUE_CHOICE, FIELD(config_target, type), .words = target_types,
-     .note = "http is not supported by this version"},
+    {"type", VALUE_CHOICE, FIELD(config_target, type), .words = target_types},
     {"uri", VALUE_TEXT, FIELD(config_target, uri)},
     {"path", VALUE_TEXT, FIELD(config_target, path)},
     {"connections", VALUE_NUMBER, FIELD(config_target, connections), 1, 1000},
@@ -58,6 +57,16 @@ static const struct config_key target_keys[] = {
     {"credential", VALUE_TEXT, FIELD(config_target, credential)},
     {"delivery", VALUE_CHOICE, FIELD(config_target, delivery), .words = deliveries},
     {"coalesce", VALUE_NUMBER, FIELD(config_target, coalesce), 0, 1024},
+    {"hosts", VALUE_TEXT, FIELD(config_target, http.hosts)},
+    {"headers", VALUE_TEXT, FIELD(config_target, http.headers)},
+    {"ca_file", VALUE_PATH, FIELD(config_target, http.ca_file)},
+    {"proxy", VALUE_TEXT, FIELD(config_target, http.proxy)},
+    {"redirects", VALUE_NUMBER, FIELD(config_target, http.redirects), 0, 20},
+    {"response_size_max", VALUE_SIZE, FIELD(config_target, http.response_size_max), KIB, GIB},
+    {"request_timeout", VALUE_DURATION, FIELD(config_target, http.request_timeout_ms), 100,
+     DAY_MS},
+    {"retry_after_max", VALUE_DURATION, FIELD(config_target, http.retry_after_max_ms), SECOND_MS,
+     30 * DAY_MS},
 };
 
 static const struct config_key queue_keys[] = {
@@ -89,5 +98,5 @@ int config_key_find(enum section_kind kind, const char *name)
 
 const char *config_target_type_name(uint32_t type)
 {
-    return type <= TARGET_TYPE_WORKER ? target_types[type] : "unknown";
+    return type <= TARGET_TYPE_HTTP ? target_types[type] : "unknown";
 }

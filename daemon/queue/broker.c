@@ -17,6 +17,7 @@ static const struct target_type *const types[] = {
     [TARGET_TYPE_REDIS] = &target_type_redis,
     [TARGET_TYPE_SQLITE] = &target_type_sqlite,
     [TARGET_TYPE_WORKER] = &target_type_worker,
+    [TARGET_TYPE_HTTP] = &target_type_http,
 };
 
 _Static_assert((int)DELIVERY_EXACTLY_ONCE == (int)TARGET_EXACTLY_ONCE &&
@@ -52,6 +53,17 @@ static void make_target(struct broker *broker, struct target_lanes *lanes,
                 .leases = settings->leases,
                 .lease_max_ms = settings->lease_max_ms,
                 .password = settings->password,
+                .http =
+                    {
+                        .hosts = settings->http.hosts,
+                        .headers = settings->http.headers,
+                        .ca_file = settings->http.ca_file,
+                        .proxy = settings->http.proxy,
+                        .redirects = settings->http.redirects,
+                        .response_size_max = settings->http.response_size_max,
+                        .request_timeout_ms = (uint32_t)settings->http.request_timeout_ms,
+                        .retry_after_max_ms = settings->http.retry_after_max_ms,
+                    },
             },
         .group = &broker->background,
         .up = true,

@@ -1,4 +1,4 @@
-/* target.h - where jobs run: one PostgreSQL, Redis or SQLite database of the configuration.
+/* target.h - where jobs run: a database, HTTP servers or workers, as the configuration names them.
  *
  * The scheduler gives a target an execution and gets back an outcome; it never looks inside. A
  * target says by itself when it is down and when it is up again; while it is down the scheduler
@@ -108,10 +108,22 @@ enum target_delivery {
     TARGET_EXACTLY_ONCE,  /* it runs again, and a receipt in the engine says whether it was done */
 };
 
+/* What only a target of type http has; see config/http_rules.h for the texts. */
+struct target_http_settings {
+    const char *hosts;
+    const char *headers;
+    const char *ca_file;
+    const char *proxy;
+    uint32_t redirects;
+    uint64_t response_size_max;
+    uint32_t request_timeout_ms;
+    uint64_t retry_after_max_ms;
+};
+
 /* From the configuration's [target name] section. Strings live as long as the target. */
 struct target_settings {
     const char *name;
-    const char *uri;       /* postgres, redis */
+    const char *uri;       /* postgres, redis; http: the base, or NULL */
     const char *path;      /* sqlite; absolute by now */
     uint32_t connections;  /* the most this target may open; default 8 */
     uint32_t pipeline; /* the most executions in flight on one connection; default 16 (postgres),
@@ -122,6 +134,7 @@ struct target_settings {
     enum target_delivery delivery;
     const char *store;     /* name of the queue's store (a UUID): no other daemon has it */
     const char *password;  /* from a file or credential, NULL if none; never logged */
+    struct target_http_settings http;
 };
 
 struct target {
@@ -158,5 +171,6 @@ extern const struct target_type target_type_postgres;
 extern const struct target_type target_type_redis;
 extern const struct target_type target_type_sqlite;
 extern const struct target_type target_type_worker;
+extern const struct target_type target_type_http;
 
 #endif

@@ -86,7 +86,7 @@ static int own_failure(const struct http_transfer *transfer, const char *url,
 }
 
 int http_transfer_outcome(const struct http_transfer *transfer, const char *full_url,
-                          bool sent_before, struct aw_error *reterr)
+                          struct aw_error *reterr)
 {
     char url[160];
     http_url_show(full_url, url, sizeof url);
@@ -97,13 +97,9 @@ int http_transfer_outcome(const struct http_transfer *transfer, const char *full
     struct meaning meaning = meaning_of(transfer->code);
     const char *why = transfer->message[0] != '\0' ? transfer->message
                                                    : curl_easy_strerror(transfer->code);
-    bool sent = sent_before || http_transfer_sent(transfer);
-    if (!sent && strcmp(meaning.word, "LOST") == 0)
+    if (!http_transfer_sent(transfer) && strcmp(meaning.word, "LOST") == 0)
         meaning.word = "CONNECT";
-    if (sent && meaning.number != -EPROTO && strcmp(meaning.word, "FAILED") != 0 &&
-        strcmp(meaning.word, "TLS") != 0)
-        meaning.word = "LOST"; /* of an earlier hop, something may have been done */
-    if (sent && strcmp(meaning.word, "TLS") == 0)
+    if (http_transfer_sent(transfer) && strcmp(meaning.word, "PROTOCOL") != 0)
         meaning.word = "LOST";
     if (meaning.number == -ECONNREFUSED && transfer->os_error > 0)
         meaning.number = -(int)transfer->os_error;

@@ -51,7 +51,7 @@ static int run_hop(struct aw_http_client *client, struct http_exchange *exchange
         return result;
     if (!transfer->done && transfer->failure == 0)
         return 0; /* the rest is for the stream, or for nobody */
-    return http_transfer_outcome(transfer, exchange->url, exchange->hops > 0, reterr);
+    return http_transfer_outcome(transfer, exchange->url, reterr);
 }
 
 static int check_next(struct http_exchange *exchange, const char *url, struct aw_error *reterr)
@@ -112,12 +112,23 @@ static int follow(struct aw_http_client *client, struct http_exchange *exchange,
     return 0;
 }
 
+/* After a redirect the words that say "no server has seen it" would not be true. */
+static void doubt(struct aw_error *error)
+{
+    static const char *const words[] = {"RESOLVE", "CONNECT", "TLS", "REQUEST"};
+    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
+        if (strcmp(error->code, words[i]) == 0)
+            memcpy(error->code, "LOST", sizeof "LOST");
+}
+
 static int run_hops(struct aw_http_client *client, struct http_exchange *exchange,
                     enum http_body_mode mode, struct http_transfer *transfer,
                     struct aw_error *reterr)
 {
     for (;;) {
         int result = run_hop(client, exchange, mode, transfer, reterr);
+        if (result < 0 && exchange->hops > 0)
+            doubt(reterr);
         if (result < 0 || transfer->body_mode != HTTP_BODY_DROP)
             return result;
         result = follow(client, exchange, &transfer->head.response, reterr);
@@ -133,7 +144,7 @@ int http_exchange_run(struct aw_http_client *client, const struct aw_http_reques
 {
     struct aw_error ignored;
     reterr = reterr != NULL ? reterr : &ignored;
-    reterr->number = 0;
+    *reterr = (struct aw_error){0};
     int result = aw_http_check(request, reterr);
     if (result < 0)
         return result;

@@ -214,7 +214,7 @@ int http_call_interrupted(const struct aw_http_client *client, const struct http
 /* A URL for messages: without credentials and query, cut to the size. */
 void http_url_show(const char *url, char *text, size_t size);
 /* A transfer that has ended: 0 or what its failure is called. */
-AW_MUST_CHECK int http_transfer_outcome(const struct http_transfer *transfer,
-                                        const char *url, bool sent_before, struct aw_error *reterr);
+AW_MUST_CHECK int http_transfer_outcome(const struct http_transfer *transfer, const char *url,
+                                        struct aw_error *reterr);
 
 #endif

@@ -86,7 +86,7 @@ int aw_http_stream_read(struct aw_http_stream *stream, void *buffer, size_t size
         return result;
     if (unread(transfer) > 0)
         return take(transfer, buffer, size);
-    return http_transfer_outcome(transfer, transfer->head.response.url, true, reterr);
+    return http_transfer_outcome(transfer, transfer->head.response.url, reterr);
 }
 
 void aw_http_stream_close(struct aw_http_stream *stream)
