@@ -25,6 +25,11 @@ static int check_rules(struct config_builder *builder, const struct section *sec
                                   &part, reason);
     if (result == 0)
         http_rules_free(&rules);
+    if (result == 0 && target->http.proxy && aw_http_check_proxy(target->http.proxy, NULL) < 0)
+        return config_refuse(builder, config_source_of(section, "proxy"),
+                             "proxy in %s must be http://host:port, https://host:port, "
+                             "socks5h://host:port or socks4a://host:port",
+                             section_title(builder, section, title));
     if (result != -EINVAL)
         return result;
     return config_refuse(builder, config_source_of(section, keys[part]), "%s in %s %s", keys[part],

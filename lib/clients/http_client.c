@@ -49,9 +49,18 @@ int http_call_interrupted(const struct aw_http_client *client, const struct http
 
 /* --- opening ------------------------------------------------------------------------------------ */
 
-static int check_options(const struct aw_http_options *options, struct aw_error *reterr)
+int aw_http_check_proxy(const char *proxy, struct aw_error *reterr)
 {
     struct aw_http_origin origin;
+    if (http_origin_of_proxy(proxy, &origin) == 0)
+        return 0;
+    return aw_error_set_code(reterr, -EINVAL, "REQUEST",
+                             "the proxy must be http://host:port, https://host:port, "
+                             "socks5h://host:port or socks4a://host:port");
+}
+
+static int check_options(const struct aw_http_options *options, struct aw_error *reterr)
+{
     if (options->connections_max > CONNECTIONS_LIMIT ||
         options->connections_per_host_max > CONNECTIONS_LIMIT)
         return aw_error_set_code(reterr, -EINVAL, "REQUEST",
@@ -60,11 +69,7 @@ static int check_options(const struct aw_http_options *options, struct aw_error 
     if (options->redirects_max < -1 || options->redirects_max > REDIRECTS_LIMIT)
         return aw_error_set_code(reterr, -EINVAL, "REQUEST",
                                  "redirects_max must be from -1 to %d", REDIRECTS_LIMIT);
-    if (options->proxy != NULL && http_origin_of_proxy(options->proxy, &origin) < 0)
-        return aw_error_set_code(reterr, -EINVAL, "REQUEST",
-                                 "the proxy must be http://host:port, https://host:port, "
-                                 "socks5h://host:port or socks4a://host:port");
-    return 0;
+    return options->proxy != NULL ? aw_http_check_proxy(options->proxy, reterr) : 0;
 }
 
 static uint32_t or_default(uint32_t number, uint32_t otherwise)
