@@ -1,6 +1,10 @@
 """test_http_target.py - jobs that are HTTP requests: what goes out, what comes back, what each status
 means, and servers that are slow, gone or wrong."""
 
+import http.server
+import re
+import subprocess
+import threading
 import time
 
 import pytest
@@ -331,3 +335,53 @@ def test_certificates_are_verified(make_daemon, tmp_path):
             assert len(secure.seen("/echo")) == 1
     finally:
         secure.close()
+
+
+# --- the library's example ----------------------------------------------------------------------------
+
+class Meeting(http.server.BaseHTTPRequestHandler):
+    """The first request of a page is answered at once; the second only when all three are there."""
+
+    def log_message(self, *_):
+        pass
+
+    def do_GET(self):
+        owner = self.server
+        with owner.lock:
+            owner.running += 1
+            second = self.path in owner.seen
+            owner.seen.append(self.path)
+        if second:
+            owner.barrier.wait()
+        with owner.lock:
+            owner.running -= 1
+        self.send_response(200)
+        self.send_header("Content-Length", "5")
+        self.end_headers()
+        self.wfile.write(b"page\n")
+
+
+def test_example_downloads_in_turn_and_at_once():
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Meeting) as listener:
+        listener.lock, listener.running, listener.seen = threading.Lock(), 0, []
+        listener.barrier = threading.Barrier(3, timeout=120)
+        threading.Thread(target=listener.serve_forever, args=(0.02,), daemon=True).start()
+        base = f"http://127.0.0.1:{listener.server_address[1]}"
+        done = subprocess.run([daemon_module.BUILD / "examples/http_downloads",
+                               *(f"{base}/{page}" for page in "abc")],
+                              capture_output=True, text=True, timeout=150, check=False)
+        listener.shutdown()
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert lines[:3] == [f"{base}/{page}: 200, 5 bytes" for page in "abc"]
+    assert sorted(lines[3:6]) == lines[:3]
+    assert re.fullmatch(r"in turn: \d+\.\d\d s, at once: \d+\.\d\d s", lines[6])
+    assert listener.seen[:3] == ["/a", "/b", "/c"]
+
+
+def test_example_says_what_failed():
+    port = http_server.free_port()
+    done = subprocess.run([daemon_module.BUILD / "examples/http_downloads",
+                           *[f"http://127.0.0.1:{port}/"] * 3],
+                          capture_output=True, text=True, timeout=150, check=False)
+    assert done.returncode == 1 and "Connection refused" in done.stderr
