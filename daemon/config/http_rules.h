@@ -24,8 +24,8 @@ struct http_rules {
 
 enum http_rules_part { HTTP_RULES_URI, HTTP_RULES_HOSTS, HTTP_RULES_HEADERS };
 
-/* Each text may be NULL; they must live as long as the rules. 0; -ENOMEM; -EINVAL with the part that
- * is wrong and what it must be ("must be ..."). */
+/* Each text may be NULL; they must live as long as the rules. 0; -ENOMEM; -EINVAL with the part
+ * that is wrong and what it must be ("must be ..."). */
 #define HTTP_RULES_REASON_SIZE 200
 AW_MUST_CHECK int http_rules_parse(struct http_rules *ret_rules, const char *uri,
                                    const char *hosts, const char *headers,

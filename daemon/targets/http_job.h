@@ -1,4 +1,5 @@
-/* http_job.h - a job's arguments as an HTTP request: <method> <url> ["Name: value" ...] [BODY body].
+/* http_job.h - a job's arguments as an HTTP request:
+ * <method> <url> ["Name: value" ...] [BODY body].
  *
  * Added to what the job says, unless it names the same header: the target's headers; Authorization
  * with the target's password, for its base only; Idempotency-Key with the job's id. */
@@ -15,8 +16,8 @@ struct http_job {
     struct aw_http_header *headers;
 };
 
-/* job_id 0: RUN, which has no key. 0, -ENOMEM, or -EINVAL with the reason in *reterr. The body stays
- * the argument's. */
+/* job_id 0: RUN, which has no key. 0, -ENOMEM, or -EINVAL with the reason in *reterr. The body
+ * stays the argument's. */
 AW_MUST_CHECK int http_job_make(struct http_job *ret_job, const struct target_settings *settings,
                                 const struct http_rules *rules, const struct argument *arguments,
                                 uint32_t count, uint64_t job_id, struct aw_error *reterr);

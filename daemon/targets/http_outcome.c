@@ -93,7 +93,7 @@ static void succeed(const struct http_circumstances *circumstances,
     buffer_free(&result);
 }
 
-/* --- answers that are failures ------------------------------------------------------------------ */
+/* --- answers that are failures --------------------------------------------------------------- */
 
 /* For messages: without the query, which may hold a token, and credentials. */
 static void show_request(const struct aw_http_request *request, char *text, size_t size)
@@ -157,7 +157,7 @@ void http_outcome_of_response(const struct http_circumstances *circumstances,
         fail(circumstances, response, outcome);
 }
 
-/* --- no answer ---------------------------------------------------------------------------------- */
+/* --- no answer ------------------------------------------------------------------------------- */
 
 static bool is_one_of(const char *word, const char *const words[])
 {

@@ -37,7 +37,7 @@ static int http_check(struct target *target, const struct argument *arguments, u
     return result;
 }
 
-/* --- down and up again -------------------------------------------------------------------------- */
+/* --- down and up again ----------------------------------------------------------------------- */
 
 static int probe(struct target *target)
 {
@@ -98,7 +98,7 @@ static int prepare_probe(struct target *target, struct aw_error *reterr)
     return aw_tls_client(&state->tls, &options, reterr);
 }
 
-/* --- its life ------------------------------------------------------------------------------------ */
+/* --- its life -------------------------------------------------------------------------------- */
 
 static void http_stop(struct target *target)
 {
@@ -158,7 +158,7 @@ static int http_start(struct target *target, struct aw_error *reterr)
     return result;
 }
 
-/* --- a job --------------------------------------------------------------------------------------- */
+/* --- a job ----------------------------------------------------------------------------------- */
 
 static int check_redirect(const char *url, void *context)
 {

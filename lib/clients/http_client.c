@@ -13,7 +13,7 @@
 #define REDIRECTS_LIMIT 100
 #define RESPONSE_SIZE_DEFAULT (UINT64_C(16) * 1024 * 1024)
 
-/* --- calls -------------------------------------------------------------------------------------- */
+/* --- calls ----------------------------------------------------------------------------------- */
 
 void http_call_enter(struct aw_http_client *client, struct http_client_call *call,
                      uint64_t deadline_ns)
@@ -47,7 +47,7 @@ int http_call_interrupted(const struct aw_http_client *client, const struct http
                              sent ? "after it had been sent" : "before it was sent");
 }
 
-/* --- opening ------------------------------------------------------------------------------------ */
+/* --- opening --------------------------------------------------------------------------------- */
 
 int aw_http_check_proxy(const char *proxy, struct aw_error *reterr)
 {
@@ -173,7 +173,7 @@ int aw_http_client_open(struct aw_http_client **ret_client, const struct aw_http
     return 0;
 }
 
-/* --- closing ------------------------------------------------------------------------------------ */
+/* --- closing --------------------------------------------------------------------------------- */
 
 /* A stream between two reads: it stays its owner's, without a client. */
 static void cut_off(struct http_transfer *transfer)

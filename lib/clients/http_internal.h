@@ -26,7 +26,7 @@
 #define HTTP_HEAD_SIZE_MAX (256u * 1024u)         /* of a response */
 #define HTTP_STREAM_HIGH_BYTES (128u * 1024u)     /* above it a stream pauses ... */
 #define HTTP_STREAM_LOW_BYTES (32u * 1024u)       /* ... and below it goes on */
-#define HTTP_REDIRECT_BODY_MAX (64u * 1024u)      /* of a redirect: read for the connection's sake */
+#define HTTP_REDIRECT_BODY_MAX (64u * 1024u)      /* of a redirect: read to keep the connection */
 #define HTTP_ADDRESSES_FRESH_NS (30 * AW_NS_PER_S) /* then a name is resolved again */
 #define HTTP_ORIGINS_KEPT 256u                    /* without users */
 #define HTTP_HOST_SIZE AW_HTTP_HOST_SIZE
@@ -59,6 +59,9 @@ struct http_watch { /* one socket that libcurl wants to hear of; see http_loop.c
     struct aw_scope wait;
 };
 
+LIST_HEAD(http_client_calls, http_client_call);
+LIST_HEAD(http_transfers, http_transfer);
+
 struct aw_http_client {
     CURLM *multi;
     struct aw_group group;         /* the timer's task and the watches' */
@@ -70,8 +73,8 @@ struct aw_http_client {
     uint32_t origin_count;
     struct aw_semaphore places;    /* connections_max */
 
-    LIST_HEAD(, http_client_call) calls;
-    LIST_HEAD(, http_transfer) transfers;
+    struct http_client_calls calls;
+    struct http_transfers transfers;
     struct aw_event idle;          /* no call */
     bool closing;
 

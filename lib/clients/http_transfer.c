@@ -17,7 +17,7 @@ bool http_is_redirect(int status)
     return status == 301 || status == 302 || status == 303 || status == 307 || status == 308;
 }
 
-/* --- what libcurl calls ------------------------------------------------------------------------ */
+/* --- what libcurl calls ---------------------------------------------------------------------- */
 
 static size_t fail(struct http_transfer *transfer, int number)
 {
@@ -92,7 +92,7 @@ static size_t on_body(char *data, size_t size, size_t count, void *context)
     return bytes;
 }
 
-/* --- setting up --------------------------------------------------------------------------------- */
+/* --- setting up ------------------------------------------------------------------------------ */
 
 static CURLcode set_method(CURL *easy, const struct http_exchange *exchange)
 {
@@ -173,7 +173,7 @@ static int set_up(struct http_transfer *transfer, const struct http_exchange *ex
     return code == CURLE_OK ? 0 : code == CURLE_OUT_OF_MEMORY ? -ENOMEM : -EIO;
 }
 
-/* --- its life ------------------------------------------------------------------------------------ */
+/* --- its life -------------------------------------------------------------------------------- */
 
 static int take_places(struct http_transfer *transfer, const struct aw_http_origin *name)
 {

@@ -1,5 +1,5 @@
-"""test_http_target.py - jobs that are HTTP requests: what goes out, what comes back, what each status
-means, and servers that are slow, gone or wrong."""
+"""test_http_target.py - jobs that are HTTP requests: what goes out, what comes back, what each
+status means, and servers that are slow, gone or wrong."""
 
 import http.server
 import re
@@ -58,7 +58,7 @@ def wait_seen(server, path, count=1):
     process.wait_until(lambda: len(server.seen(path)) >= count, 60, f"{count} requests for {path}")
 
 
-# --- what goes out and comes back ------------------------------------------------------------------
+# --- what goes out and comes back ----------------------------------------------------------------
 
 @pytest.mark.parametrize("verb", ["SUBMIT", "RUN"])
 def test_request_and_result(client, server, verb):
@@ -187,7 +187,7 @@ def test_retry_after_is_cut(make_hook, server):
         assert client.call("AWAIT", job)[2] == b"patient"
 
 
-# --- redirects and limits ---------------------------------------------------------------------------
+# --- redirects and limits ------------------------------------------------------------------------
 
 def test_redirects_are_followed_and_bounded(client, server):
     assert client.call("RUN", "hook", "GET", "/redirect/5")[2] == b"home"
@@ -211,7 +211,7 @@ def test_response_too_large(make_hook, server):
         assert len(server.seen("/big/65537")) == 1
 
 
-# --- servers that are gone, slow or wrong -------------------------------------------------------------
+# --- servers that are gone, slow or wrong --------------------------------------------------------
 
 def test_base_that_is_down_spends_no_attempts(hook, client, server):
     assert client.call("RUN", "hook", "GET", "/echo")[0] == 200
@@ -319,7 +319,7 @@ def test_connections_bound_what_runs_at_once(make_hook, server):
         assert [reply[0] for reply in client.call("GATHER", *jobs)] == [200] * 20
 
 
-# --- TLS --------------------------------------------------------------------------------------------
+# --- TLS -----------------------------------------------------------------------------------------
 
 def test_certificates_are_verified(make_daemon, tmp_path):
     certificate = http_server.make_certificate(tmp_path)
@@ -337,7 +337,7 @@ def test_certificates_are_verified(make_daemon, tmp_path):
         secure.close()
 
 
-# --- the library's example ----------------------------------------------------------------------------
+# --- the library's example -----------------------------------------------------------------------
 
 class Meeting(http.server.BaseHTTPRequestHandler):
     """The first request of a page is answered at once; the second only when all three are there."""

@@ -162,7 +162,8 @@ static int answer(struct aw_stream *stream, struct http_server *server,
         return result < 0 ? result : respond(stream, "200 OK", "", "open", 4);
     }
     if (strcmp(path, "/cut") == 0) {
-        AW_IGNORE(aw_stream_print(stream, "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n0123456789"));
+        AW_IGNORE(aw_stream_print(stream, "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n"
+                                          "0123456789"));
         return -EPIPE;
     }
     if (strcmp(path, "/garbage") == 0) {

@@ -459,7 +459,10 @@ Test(config_sample, its_settings_are_the_defaults)
     cr_assert_str_eq(config.sockets[0].path, defaults.sockets[0].path);
     cr_assert_eq(config.sockets[0].mode, defaults.sockets[0].mode);
     cr_assert_eq(config.sockets[0].allow, defaults.sockets[0].allow);
-    cr_assert_eq(config.target_count, 4);
+    cr_assert_eq(config.target_count, 5);
+    cr_assert_eq(memcmp(&config.targets[3].http.redirects, &config.targets[0].http.redirects,
+                        sizeof config.targets[0].http -
+                            offsetof(struct config_http, redirects)), 0);
     cr_assert_eq(config.targets[0].connections, config.targets[1].connections);
     cr_assert_eq(config.targets[0].connect_timeout_ms, config.targets[1].connect_timeout_ms);
     cr_assert_eq(config.targets[0].pipeline, 16);

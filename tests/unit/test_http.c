@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* --- the stage: a server and a client, and nothing left behind ------------------------------------ */
+/* --- the stage: a server and a client, and nothing left behind ------------------------------- */
 
 struct stage {
     struct http_server server;
@@ -333,7 +333,7 @@ HTTP_TEST(a_redirect_can_be_refused)
     cr_expect_eq(asked, 2);
 }
 
-/* --- limits and failures ----------------------------------------------------------------------- */
+/* --- limits and failures --------------------------------------------------------------------- */
 
 static const struct aw_http_options small = {.response_size_max = 1000};
 HTTP_TEST_WITH(a_response_above_the_limit_is_refused, &small)
@@ -413,7 +413,7 @@ HTTP_TEST(cancelled_anywhere_nothing_is_left)
     cr_expect_gt(rounds, 5, "%d", rounds);
 }
 
-/* --- many at once ------------------------------------------------------------------------------ */
+/* --- many at once ---------------------------------------------------------------------------- */
 
 static int fetch_gate(void *argument)
 {

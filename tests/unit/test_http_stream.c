@@ -255,7 +255,7 @@ Test(http_tls, certificates_are_verified, .timeout = 120)
     folder_remove(folder);
 }
 
-/* --- a proxy ------------------------------------------------------------------------------------ */
+/* --- a proxy --------------------------------------------------------------------------------- */
 
 static int perform_proxy(void *argument)
 {
@@ -269,8 +269,8 @@ static int perform_proxy(void *argument)
     struct aw_http_response response = {0};
     cr_assert_eq(aw_http_client_open(&client, &(struct aw_http_options){.proxy = proxy}, NULL), 0);
     /* the name is the proxy's to resolve; the request's line holds the whole URL */
-    cr_assert_eq(aw_http_get(client, "http://nowhere.invalid/page", &response, &here.error), 0, "%s",
-                 here.error.message);
+    int result = aw_http_get(client, "http://nowhere.invalid/page", &response, &here.error);
+    cr_assert_eq(result, 0, "%s", here.error.message);
     cr_expect_eq(strncmp(here.server.last, "GET http://nowhere.invalid/page ", 32), 0, "%s",
                  here.server.last);
     aw_http_response_free(&response);

@@ -1,5 +1,5 @@
-/* test_target_http.c - the parts of the HTTP target that need no server: what may be called, when to
- * try again, what a request is made of. */
+/* test_target_http.c - the parts of the HTTP target that need no server: what may be called, when
+ * to try again, what a request is made of. */
 #include "config/http_rules.h"
 #include "targets/http_job.h"
 #include "targets/http_retry_after.h"
@@ -123,7 +123,11 @@ Test(target_http, a_request_is_made_of_the_job_and_the_settings)
 
 Test(target_http, wrong_arguments)
 {
-    static const struct { struct argument arguments[3]; uint32_t count; const char *says; } rows[] = {
+    static const struct {
+        struct argument arguments[3];
+        uint32_t count;
+        const char *says;
+    } rows[] = {
         {{WORD("GET")}, 1, "needs <method>"},
         {{WORD("GET"), {.null = true}}, 2, "argument 2 is NULL"},
         {{WORD("GET"), WORD("/a\0b")}, 2, "argument 2 holds a NUL"},

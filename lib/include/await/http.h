@@ -136,8 +136,8 @@ AW_API AW_MUST_CHECK int aw_http_check(const struct aw_http_request *request,
 /* Whether a client can use that proxy: 0 or -EINVAL. Never suspends. */
 AW_API AW_MUST_CHECK int aw_http_check_proxy(const char *proxy, struct aw_error *reterr);
 
-/* The parts of an http:// or https:// URL that say whom it goes to. -EINVAL: it is none, or its host
- * is longer than 253 bytes. Never suspends. */
+/* The parts of an http:// or https:// URL that say whom it goes to. -EINVAL: it is none, or its
+ * host is longer than 255 bytes. Never suspends. */
 #define AW_HTTP_HOST_SIZE 256
 struct aw_http_origin {
     bool tls;
