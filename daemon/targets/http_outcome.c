@@ -125,7 +125,7 @@ static bool may_pass(int status)
 static void fail(const struct http_circumstances *circumstances,
                  const struct aw_http_response *response, struct outcome *outcome)
 {
-    char request[160];
+    char request[AW_ERROR_MESSAGE_SIZE];
     char body[SHOWN_BODY_BYTES + 1];
     char code[8];
     int status = response->status;

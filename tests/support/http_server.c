@@ -120,7 +120,7 @@ static int wait_at_gate(struct http_server *server)
 static int redirect(struct aw_stream *stream, const char *status, const char *location)
 {
     char extra[2200];
-    snprintf(extra, sizeof extra, "Location: %s\r\n", location);
+    snprintf(extra, sizeof extra, "Location: %.2100s\r\n", location);
     return respond(stream, status, extra, "elsewhere", 9);
 }
 
