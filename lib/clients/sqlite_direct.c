@@ -109,7 +109,7 @@ void sqlite_direct_forget(struct sqlite_file *file)
     struct sqlite_direct *direct = &file->direct;
     direct->known_end = direct->known_from = 0;
     if (direct->mirror) /* only a hint: without it the memory stays */
-        (void)!madvise(direct->mirror, DIRECT_MIRROR_BYTES, MADV_DONTNEED);
+        (void)!madvise(direct->mirror, DIRECT_MIRROR_BYTES, MADV_FREE);
 }
 
 void sqlite_direct_close(struct sqlite_file *file)

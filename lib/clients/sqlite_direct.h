@@ -5,7 +5,7 @@
  * by itself. It takes whole blocks and a WAL does not, so the WAL's bytes stay in memory too, the
  * `mirror`: the block in which the last write ended is written again with what follows, byte for
  * byte the same. Readers, a checkpoint above all, are served from the mirror, since the page cache
- * does not hold what was written past it. A checkpoint gives the memory back.
+ * does not hold what was written past it. After a checkpoint the kernel may take the memory back.
  *
  * Behind the last byte the block is filled up with zeros. That is right because nothing that lies
  * behind a synced write of a WAL is alive: SQLite appends commits, and begins a WAL anew only when

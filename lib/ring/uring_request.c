@@ -56,6 +56,8 @@ static void prepare_socket(struct io_uring_sqe *entry, const struct ring_request
         break;
     case RING_RECEIVE_LOAN:
         io_uring_prep_recv(entry, request->fd, NULL, RING_LOAN_SIZE_BYTES, 0);
+        /* whoever borrows has mostly taken all there was: a first look would find nothing */
+        entry->ioprio |= IORING_RECVSEND_POLL_FIRST;
         entry->flags |= IOSQE_BUFFER_SELECT;
         entry->buf_group = URING_LOAN_GROUP;
         break;
