@@ -103,6 +103,7 @@ void config_free(struct config *config)
     free(config->queues);
     free(config->warnings);
     free(config->state);
+    free(config->zone);
     *config = (struct config){0};
 }
 

@@ -74,6 +74,7 @@ struct config_queue {
 
 struct config {
     char *state; /* absolute path of the folder with queue.db */
+    char *zone;  /* the time zone of schedules that name none; NULL: UTC */
     uint32_t node;
     uint64_t result_size_max;
     uint64_t request_size_max;

@@ -32,6 +32,7 @@ static const struct config_key daemon_keys[] = {
     {"disk_free_min", VALUE_SIZE, FIELD(config, disk_free_min), 0, 1024 * TIB},
     {"stop_timeout", VALUE_DURATION, FIELD(config, stop_timeout_ms), 0, HOUR_MS},
     {"log_level", VALUE_CHOICE, FIELD(config, log_level), .words = log_levels},
+    {"zone", VALUE_TEXT, FIELD(config, zone)},
 };
 
 static const struct config_key socket_keys[] = {

@@ -185,10 +185,18 @@ int broker_open(const struct config *configuration, struct broker **ret_broker,
         job_id_open(&broker->ids, configuration->node, store_id_ceiling(broker->store));
         complete_empty_lanes(broker);
         check_disk(broker);
-        result = start_tasks(broker, reterr);
+        result = schedules_open(broker, reterr);
     }
     if (result == 0)
+        result = start_tasks(broker, reterr);
+    if (result == 0)
         result = start_targets(broker, reterr);
+    if (result == 0) {
+        result = aw_group_spawn(&broker->background, schedules_main, broker);
+        if (result < 0)
+            (void)aw_error_set(reterr, result, "queue: cannot start the schedules: %s",
+                               aw_error_text(result));
+    }
     if (result < 0) {
         broker_close(broker);
         return result;
@@ -253,6 +261,7 @@ void broker_close(struct broker *broker)
         store_close(broker->store);
     }
     aw_scope_leave(&shield);
+    schedules_free(broker->schedules);
     job_table_free(&broker->jobs);
     registry_free(broker);
     free(broker->targets);

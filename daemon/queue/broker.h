@@ -56,6 +56,41 @@ bool broker_is_congested(const struct broker *broker);
 /* Waits until it is not. */
 AW_MUST_CHECK AW_SUSPENDS int broker_wait_uncongested(struct broker *broker);
 
+/* --- schedules: recurring jobs ---------------------------------------------------------- */
+
+/* What becomes of due times that were missed: the daemon was down, or its clock jumped. Stored. */
+enum misfire { MISFIRE_SKIP, MISFIRE_ONCE, MISFIRE_ALL };
+
+struct schedule_settings {
+    struct argument name;
+    struct argument expression; /* cron/cron_expression.h */
+    struct argument zone;       /* data NULL: that of the configuration */
+    enum misfire misfire;
+    struct argument *words;     /* what follows SUBMIT */
+    uint32_t word_count;
+};
+
+/* Stores the schedule, in the place of one of its name; what it will submit is checked as SUBMIT
+ * does. 0 once it is durable; negative errno with the reply's word in reterr->code (or without:
+ * -ECANCELED). */
+AW_MUST_CHECK AW_SUSPENDS int broker_schedule_set(struct broker *broker,
+                                                  const struct schedule_settings *settings,
+                                                  struct aw_error *reterr);
+
+/* Deletes it: 1, or 0 when there is none, or as broker_schedule_set. */
+AW_MUST_CHECK AW_SUSPENDS int broker_schedule_delete(struct broker *broker, struct argument name,
+                                                     struct aw_error *reterr);
+
+/* Submits its job now, whatever its times are, which stay. 0 and the id once it is durable; -ENOENT:
+ * no such schedule; others as broker_schedule_set. */
+AW_MUST_CHECK AW_SUSPENDS int broker_schedule_run(struct broker *broker, struct argument name,
+                                                  uint64_t *ret_id, struct aw_error *reterr);
+
+/* Appends the schedule as a map, or all of them as an array of maps (which lack the command). */
+AW_MUST_CHECK int broker_schedule_describe(struct broker *broker, struct argument name,
+                                           struct buffer *out); /* 0 or -ENOENT */
+AW_MUST_CHECK AW_SUSPENDS int broker_schedule_list(struct broker *broker, struct buffer *out);
+
 /* --- waiting for the end of jobs ------------------------------------------------------- */
 
 /* One job somebody waits for. Lives in the waiter's memory until broker_unwatch. */

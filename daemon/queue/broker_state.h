@@ -77,6 +77,8 @@ struct broker {
     uint64_t next_purge_ms;
     struct aw_event clock_changed;
 
+    struct schedules *schedules; /* schedule.h */
+
     struct aw_group background; /* clock, disk watcher, targets' own tasks */
     struct aw_group commits;    /* the committer: outlives all who wait for it */
     struct aw_group executions;
@@ -199,5 +201,17 @@ void clockwork_note_due(struct broker *broker, uint64_t due_ms);
 void clockwork_note_purge(struct broker *broker, uint64_t purge_ms);
 /* Reads the next times from the store. */
 AW_MUST_CHECK AW_SUSPENDS int clockwork_read(struct broker *broker);
+
+/* --- schedule*.c: recurring jobs ------------------------------------------------------- */
+/* Reads them from the store, before the committer has it. */
+AW_MUST_CHECK AW_SUSPENDS int schedules_open(struct broker *broker, struct aw_error *reterr);
+AW_SUSPENDS int schedules_main(void *broker); /* the task that fires them */
+void schedules_free(struct schedules *schedules);
+/* As broker_submit, for a schedule whose times become `step` in the same transaction. The name it
+ * points at must live until `done`; step->last_job is filled in. */
+AW_MUST_CHECK int submit_scheduled(struct broker *broker, const struct submit_options *options,
+                                   struct argument target, const struct argument *arguments,
+                                   uint32_t count, const struct store_schedule *step,
+                                   broker_submitted done, void *context, struct aw_error *reterr);
 
 #endif

@@ -21,6 +21,8 @@ static size_t change_bytes(const struct store_change *change)
     size_t bytes = sizeof *change;
     if (change->kind == CHANGE_INSERT)
         bytes += job_size_bytes(change->job);
+    if (change->kind == CHANGE_CRON_SET)
+        bytes += change->schedule->request_size;
     if (change->result)
         bytes += change->result->capacity;
     return bytes;
@@ -152,6 +154,13 @@ static void free_woken(struct store_change *change)
     }
 }
 
+/* What a client asks for, and is told when there is no room for it. */
+static bool is_request(const struct store_change *change)
+{
+    return change->kind == CHANGE_INSERT || change->kind == CHANGE_CRON_SET ||
+           change->kind == CHANGE_CRON_DELETE;
+}
+
 /* Nothing of the batch is stored: refuse the new jobs, keep the rest for later, in order. */
 static void keep_for_later(struct committer *committer, struct store_change *batch)
 {
@@ -164,8 +173,8 @@ static void keep_for_later(struct committer *committer, struct store_change *bat
         struct store_change *change = batch;
         batch = change->next;
         free_woken(change);
-        if (change->kind == CHANGE_INSERT || give_up) {
-            given_up += change->kind != CHANGE_INSERT;
+        if (is_request(change) || give_up) {
+            given_up += !is_request(change);
             finish_change(committer, change, -ENOSPC);
             continue;
         }

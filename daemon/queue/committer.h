@@ -57,8 +57,8 @@ void committer_init(struct committer *committer, struct store *store);
 /* The task. Ends when closing and nothing is left. */
 AW_SUSPENDS int committer_main(void *committer);
 
-/* Hands a change over; change->done is called with 0, or -ENOSPC (only CHANGE_INSERT, or any once
- * the outcomes have been given up). */
+/* Hands a change over; change->done is called with 0, or -ENOSPC (only new jobs, and schedules
+ * set or deleted; or any once the outcomes have been given up). */
 void committer_add(struct committer *committer, struct store_change *change);
 
 /* Hands a read over and goes on. */

@@ -29,6 +29,9 @@ enum store_change_kind {
     CHANGE_WAKE,   /* scheduled jobs whose time has come -> ready, at most `limit` */
     CHANGE_PURGE,  /* finished jobs whose time is over are deleted, at most `limit` */
     CHANGE_STEER,  /* jobs are retried, deleted or promoted by an operator: `steering` */
+    CHANGE_CRON_SET,    /* `schedule` is stored, or takes the place of the one of its name */
+    CHANGE_CRON_STEP,   /* its times move on without a job */
+    CHANGE_CRON_DELETE, /* the one of that name goes */
 };
 
 /* Jobs to be steered, and what came of it. The caller has seen to it that none of them runs. */
@@ -38,6 +41,19 @@ struct store_steering {
     bool *changed;      /* filled: whether each was */
     uint32_t count;
     uint32_t processed; /* filled: of the ids; fewer when `bytes_max` is reached */
+};
+
+/* A schedule as it is stored. Of CRON_STEP and a firing INSERT only the name and times count. */
+struct store_schedule {
+    const char *name;
+    const char *expression;
+    const char *zone;
+    uint32_t misfire;  /* enum misfire */
+    uint64_t next_ms;  /* 0: none */
+    uint64_t last_ms;  /* the due time of the last job, 0: none yet; CRON_SET leaves it */
+    uint64_t last_job;
+    const void *request; /* SUBMIT's words, as a payload holds arguments */
+    size_t request_size;
 };
 
 struct store_change {
@@ -56,6 +72,9 @@ struct store_change {
     const struct buffer *result;  /* FINISH */
     const char *error_code;       /* FINISH, RETRY */
     const char *error_message;
+    /* CRON_*. INSERT: the schedule that the job is of, or NULL: its times move on in the same
+     * transaction, so that each due time makes one job whatever happens */
+    const struct store_schedule *schedule;
 
     /* filled by the store */
     bool applied;       /* the job was in the state this change starts from */
@@ -180,6 +199,12 @@ AW_MUST_CHECK AW_SUSPENDS int store_walk(struct store *store, const struct store
 AW_MUST_CHECK AW_SUSPENDS int store_scan(struct store *store, uint64_t after, bool with_payload,
                                          store_visitor visitor, void *context,
                                          struct aw_error *reterr);
+
+/* Visits the schedules in order of their names; the views are valid inside the visitor only. */
+typedef bool (*store_schedule_visitor)(void *context, const struct store_schedule *schedule);
+AW_MUST_CHECK AW_SUSPENDS int store_read_schedules(struct store *store,
+                                                   store_schedule_visitor visitor, void *context,
+                                                   struct aw_error *reterr);
 
 /* Checkpoints when the WAL has grown large (or always, with `force`). */
 AW_MUST_CHECK AW_SUSPENDS int store_maintain(struct store *store, bool force,

@@ -224,4 +224,13 @@ const char *const store_statement_texts[STATEMENTS] = {
     [STATEMENT_ATTEMPT_TRIM] = "DELETE FROM attempt WHERE job = ?1 AND number <= ?2",
     [STATEMENT_READ_ATTEMPTS] = "SELECT number, started_ms, ended_ms, error_code, error_message "
                                 "FROM attempt WHERE job = ?1 ORDER BY number",
+    [STATEMENT_CRON_SET] =
+        "INSERT INTO cron (name, expression, zone, misfire, next_ms, last_ms, last_job, request) "
+        "VALUES (?1, ?2, ?3, ?4, ?5, NULL, NULL, ?6) ON CONFLICT (name) DO UPDATE SET "
+        "expression = ?2, zone = ?3, misfire = ?4, next_ms = ?5, request = ?6",
+    [STATEMENT_CRON_STEP] =
+        "UPDATE cron SET next_ms = ?2, last_ms = ?3, last_job = ?4 WHERE name = ?1",
+    [STATEMENT_CRON_DELETE] = "DELETE FROM cron WHERE name = ?1",
+    [STATEMENT_CRON_READ] = "SELECT name, expression, zone, misfire, next_ms, last_ms, last_job, "
+                            "request FROM cron ORDER BY name",
 };

@@ -42,6 +42,10 @@ enum statement {
     STATEMENT_ATTEMPT_FLAG,
     STATEMENT_ATTEMPT_TRIM,
     STATEMENT_READ_ATTEMPTS,
+    STATEMENT_CRON_SET,
+    STATEMENT_CRON_STEP,
+    STATEMENT_CRON_DELETE,
+    STATEMENT_CRON_READ,
     STATEMENTS,
 };
 
@@ -94,6 +98,14 @@ AW_MUST_CHECK AW_SUSPENDS int store_note_attempt(struct store *store,
 
 /* The row that READ_JOB and SCAN select. */
 void store_row(struct store *store, sqlite3_stmt *statement, struct stored_job *ret_job);
+
+/* store_sqlite_cron.c: CRON_SET, CRON_STEP (also as part of an INSERT), CRON_DELETE. */
+AW_MUST_CHECK AW_SUSPENDS int store_cron_set(struct store *store, struct store_change *change,
+                                             struct aw_error *reterr);
+AW_MUST_CHECK AW_SUSPENDS int store_cron_step(struct store *store, struct store_change *change,
+                                              struct aw_error *reterr);
+AW_MUST_CHECK AW_SUSPENDS int store_cron_delete(struct store *store, struct store_change *change,
+                                                struct aw_error *reterr);
 
 /* The job in memory that a row of READ_READY or WAKE holds; NULL and *ret_error on failure. */
 struct job *store_row_job(struct store *store, sqlite3_stmt *statement, int *ret_error);

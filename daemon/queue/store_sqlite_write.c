@@ -286,8 +286,11 @@ int store_apply(struct store *store, struct store_change *change, struct aw_erro
         return result;
     switch (change->kind) {
     case CHANGE_INSERT:
-        change->applied = true;
-        return insert_job(store, change->job, reterr);
+        result = insert_job(store, change->job, reterr);
+        if (result == 0 && change->schedule)
+            result = store_cron_step(store, change, reterr);
+        change->applied = result == 0;
+        return result;
     case CHANGE_FINISH:
         return finish_job(store, change, reterr);
     case CHANGE_RETRY:
@@ -302,6 +305,12 @@ int store_apply(struct store *store, struct store_change *change, struct aw_erro
         return purge_jobs(store, change, reterr);
     case CHANGE_STEER:
         return store_steer(store, change, reterr);
+    case CHANGE_CRON_SET:
+        return store_cron_set(store, change, reterr);
+    case CHANGE_CRON_STEP:
+        return store_cron_step(store, change, reterr);
+    case CHANGE_CRON_DELETE:
+        return store_cron_delete(store, change, reterr);
     }
     return -EINVAL;
 }

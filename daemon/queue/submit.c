@@ -13,6 +13,7 @@ struct submission {
     struct broker *broker;
     broker_submitted done;
     void *context;
+    struct store_schedule schedule; /* of change.schedule */
 };
 
 static void stored(struct store_change *change, int result)
@@ -131,9 +132,10 @@ static void spend_room(struct broker *broker, const struct job *job)
                                                                    : broker->disk_free_bytes;
 }
 
-int broker_submit(struct broker *broker, const struct submit_options *options,
-                  struct argument target_name, const struct argument *arguments, uint32_t count,
-                  broker_submitted done, void *context, struct aw_error *reterr)
+int submit_scheduled(struct broker *broker, const struct submit_options *options,
+                     struct argument target_name, const struct argument *arguments, uint32_t count,
+                     const struct store_schedule *step, broker_submitted done, void *context,
+                     struct aw_error *reterr)
 {
     struct target_lanes *target;
     int result = check_room(broker, reterr);
@@ -164,8 +166,20 @@ int broker_submit(struct broker *broker, const struct submit_options *options,
     *submission = (struct submission){.broker = broker, .done = done, .context = context};
     submission->change = (struct store_change){
         .kind = CHANGE_INSERT, .job = job, .done = stored, .context = submission};
+    if (step) {
+        submission->schedule = *step;
+        submission->schedule.last_job = job->id;
+        submission->change.schedule = &submission->schedule;
+    }
     committer_add(&broker->committer, &submission->change);
     return 0;
+}
+
+int broker_submit(struct broker *broker, const struct submit_options *options,
+                  struct argument target, const struct argument *arguments, uint32_t count,
+                  broker_submitted done, void *context, struct aw_error *reterr)
+{
+    return submit_scheduled(broker, options, target, arguments, count, NULL, done, context, reterr);
 }
 
 bool broker_is_congested(const struct broker *broker)

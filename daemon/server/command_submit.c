@@ -31,6 +31,21 @@ static const char *unsupported_option(const struct submit_options *options)
                                         : NULL;
 }
 
+bool command_submit_supports(struct argument *words, uint32_t count, struct buffer *reply)
+{
+    struct submit_options options;
+    if (submit_options_parse(SUBMIT_COMMAND, words, count, &options, NULL) < 0)
+        return true;
+    const char *unsupported =
+        options.bind_count + options.after_count > 0 || options.has_onfail
+            ? NULL /* never in a schedule */
+            : unsupported_option(&options);
+    if (unsupported)
+        value_error(reply, "ERR", "option %s is not supported by this version", unsupported);
+    submit_options_free(&options);
+    return !unsupported;
+}
+
 /* Parses the words after the command's name. False: the error is in `reply`. */
 static bool parse_options(enum submit_command command, struct argument *arguments, uint32_t count,
                           struct submit_options *options, struct buffer *reply)
