@@ -8,7 +8,7 @@
 #include <string.h>
 
 /* Of [daemon]: read once at the start. */
-static const char *const fixed_keys[] = {"state", "node"};
+static const char *const fixed_keys[] = {"state", "node", "zone"};
 
 static bool is_fixed(const struct config_key *key)
 {

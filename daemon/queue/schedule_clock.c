@@ -83,7 +83,7 @@ int schedules_main(void *argument)
     struct broker *broker = argument;
     aw_task_set_name(NULL, "schedules");
     broker->schedules->clock_ahead_ms = aw_wall_ms() - aw_now_ns() / AW_NS_PER_MS;
-    while (broker_wait_uncongested(broker) == 0) {
+    while (aw_interrupted() == 0 && broker_wait_uncongested(broker) == 0) {
         aw_event_clear(&broker->schedules->changed);
         uint64_t now_ms = aw_wall_ms();
         notice_step(broker->schedules, now_ms);

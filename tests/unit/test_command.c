@@ -102,8 +102,6 @@ Test(command, what_this_version_lacks_says_so)
 {
     cr_expect_str_eq(find(ALLOW_ALL, "multi", 1),
                      "-ERR MULTI is not supported by this version of awaitd");
-    cr_expect_str_eq(find(ALLOW_ALL, "CRON", 2),
-                     "-ERR CRON is not supported by this version of awaitd");
 }
 
 Test(command, rights_as_text)
