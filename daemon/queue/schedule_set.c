@@ -124,8 +124,6 @@ static int make_plan(struct broker *broker, const struct schedule_settings *sett
     struct schedules *schedules = broker->schedules;
     struct aw_error error = {0};
     int result = cron_expression_parse(text.data, text.size, &plan->expression, &error);
-    if (result == 0 && memchr(text.data, '\0', text.size))
-        result = aw_error_set(&error, -EINVAL, "the expression holds a NUL byte");
     plan->misfire = settings->misfire;
     plan->zone = schedules->zone_default;
     if (result == 0 && settings->zone.data)
