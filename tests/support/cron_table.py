@@ -7,6 +7,7 @@ python3 tests/support/cron_table.py > tests/unit/cron_table.h
 
 import datetime
 import re
+import textwrap
 import zoneinfo
 
 UTC = datetime.timezone.utc
@@ -184,8 +185,9 @@ def main():
         after = datetime.datetime.fromisoformat(after)
         begin = int(after.replace(tzinfo=UTC).timestamp())
         times = due_times(expression, zone, after, count)
-        text = ", ".join(f"{time}" for time in times)
-        print(f'{{"{expression}", "{zone}", {begin},\n {{{text}}}}},')
+        text = textwrap.fill(", ".join(f"{time}" for time in times), 96, initial_indent=" {",
+                             subsequent_indent="  ")
+        print(f'{{"{expression}", "{zone}", {begin},\n{text}}}}},')
 
 
 if __name__ == "__main__":
