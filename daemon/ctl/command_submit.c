@@ -1,5 +1,6 @@
 /* command_submit.c - submit and run: hand a job over, stored or at once. */
 #include "ctl/input.h"
+#include "ctl/submit_words.h"
 #include "ctl/waiting.h"
 
 #include <stdlib.h>
@@ -75,7 +76,7 @@ static void add_option(struct words *words, const struct option *option,
 }
 
 /* The whole command: its name, the options' words, the target and the job's arguments. */
-static enum exit_code build(struct words *words, const char *verb, const struct command *command,
+enum exit_code submit_words(struct words *words, const char *verb, const struct command *command,
                             const struct invocation *invocation)
 {
     bool files = option_of(command, invocation, "files")->set;
@@ -189,7 +190,7 @@ static enum exit_code run_submit(const struct invocation *invocation)
 {
     struct words words = {0};
     struct connection connection = {0};
-    enum exit_code code = build(&words, "SUBMIT", &command_submit, invocation);
+    enum exit_code code = submit_words(&words, "SUBMIT", &command_submit, invocation);
     if (code == EXIT_OK)
         code = connection_open(&connection, invocation->socket_path, invocation->reply_timeout_ms);
     if (code == EXIT_OK)
@@ -203,7 +204,7 @@ static enum exit_code run_run(const struct invocation *invocation)
 {
     struct words words = {0};
     redisReply *reply = NULL;
-    enum exit_code code = build(&words, "RUN", &command_run, invocation);
+    enum exit_code code = submit_words(&words, "RUN", &command_run, invocation);
     if (code == EXIT_OK)
         code = connection_ask(invocation, &words, 0, &reply);
     words_free(&words);

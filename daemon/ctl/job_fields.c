@@ -17,6 +17,7 @@ static const struct {
     {"created", FIELD_MOMENT},      {"due", FIELD_MOMENT},           {"started", FIELD_MOMENT},
     {"finished", FIELD_MOMENT},     {"expires", FIELD_MOMENT},       {"timeout", FIELD_DURATION},
     {"backoff_min", FIELD_DURATION}, {"backoff_max", FIELD_DURATION}, {"keep", FIELD_DURATION},
+    {"next", FIELD_MOMENT},         {"last", FIELD_MOMENT},
 };
 
 bool job_is_fields(const redisReply *reply)
@@ -87,7 +88,7 @@ static void append_value(struct text *text, const redisReply *name, const redisR
     } else if (value->type == REDIS_REPLY_ARRAY) {
         for (size_t index = 0; index < value->elements; index++) {
             text_append_string(text, index > 0 ? "  " : "");
-            append_value(text, NULL, value->element[index]);
+            append_value(text, name, value->element[index]);
         }
     } else if (value->type == REDIS_REPLY_NIL) {
         text_append_string(text, "-");
@@ -140,33 +141,40 @@ void job_json(struct json *json, const redisReply *job)
 
 /* --- the table of jobs ------------------------------------------------------------------------ */
 
-static const struct {
-    const char *title;
-    const char *name;
-} columns[] = {
-    {"id", "id"},           {"state", "state"}, {"queue", "queue"},       {"target", "target"},
-    {"created", "created"}, {"due", "due"},     {"attempts", "attempts"}, {"error", "error"},
-};
+static const char *const columns[] = {"id", "state", "queue", "target", "created",
+                                      "due", "attempts", "error", NULL};
 
-#define COLUMN_COUNT (sizeof columns / sizeof columns[0])
-
-void job_table_init(struct table *table, const struct table_style *style)
+void fields_table_init(struct table *table, const struct table_style *style,
+                       const char *const *names)
 {
-    table_init(table, style, COLUMN_COUNT);
-    for (size_t column = 0; column < COLUMN_COUNT; column++)
-        table_name(table, column, columns[column].title, strlen(columns[column].title));
+    size_t count = 0;
+    while (names[count] != NULL)
+        count++;
+    table_init(table, style, count);
+    for (size_t column = 0; column < count; column++)
+        table_name(table, column, names[column], strlen(names[column]));
 }
 
-void job_table_add(struct table *table, const redisReply *job)
+void fields_table_add(struct table *table, const char *const *names, const redisReply *fields)
 {
-    for (size_t column = 0; column < COLUMN_COUNT; column++) {
-        const redisReply *value = field(job, columns[column].name);
+    for (size_t column = 0; names[column] != NULL; column++) {
+        const redisReply *value = field(fields, names[column]);
         struct text text = {0};
-        const redisReply name = {.str = (char *)(uintptr_t)columns[column].name,
-                                 .len = strlen(columns[column].name)};
+        const redisReply name = {.str = (char *)(uintptr_t)names[column],
+                                 .len = strlen(names[column])};
         if (value != NULL && value->type != REDIS_REPLY_NIL)
             append_value(&text, table->style.terminal ? &name : NULL, value);
         table_add(table, text.data != NULL ? text.data : "", text.size);
         text_free(&text);
     }
+}
+
+void job_table_init(struct table *table, const struct table_style *style)
+{
+    fields_table_init(table, style, columns);
+}
+
+void job_table_add(struct table *table, const redisReply *job)
+{
+    fields_table_add(table, columns, job);
 }

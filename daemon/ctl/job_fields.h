@@ -19,4 +19,9 @@ void job_json(struct json *json, const redisReply *job);
 void job_table_init(struct table *table, const struct table_style *style);
 void job_table_add(struct table *table, const redisReply *job);
 
+/* A table of such lists: a column for each name (the last one is NULL), in that order. */
+void fields_table_init(struct table *table, const struct table_style *style,
+                       const char *const *names);
+void fields_table_add(struct table *table, const char *const *names, const redisReply *fields);
+
 #endif

@@ -5,8 +5,8 @@ FUZZ_SECONDS ?= 20
 FUZZ_CC ?= clang
 FUZZ_BUILD ?= build-fuzz
 FUZZ_PROGRAMS := $(patsubst tests/fuzz/%.c,$(BUILD)/fuzz/%,$(sort $(wildcard tests/fuzz/fuzz_*.c)))
-FUZZ_OBJECTS = $(filter $(BUILD)/obj/daemon/protocol/% $(BUILD)/obj/daemon/config/%,\
-  $(DAEMON_OBJECTS))
+FUZZ_OBJECTS = $(filter $(BUILD)/obj/daemon/protocol/% $(BUILD)/obj/daemon/config/% \
+  $(BUILD)/obj/daemon/cron/%,$(DAEMON_OBJECTS))
 
 .PHONY: fuzz fuzz-run
 fuzz:
