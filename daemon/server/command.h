@@ -49,10 +49,6 @@ void command_rights_text(unsigned rights, char text[40]);
 /* "%.*s" of an argument in an error message: long ones are cut. */
 int argument_shown_size(const struct argument *argument);
 
-/* Whether this version supports the options among SUBMIT's words; else the error is in `reply`. Words
- * that are wrong are left for others to refuse. */
-bool command_submit_supports(struct argument *words, uint32_t count, struct buffer *reply);
-
 void command_submit(struct connection *, struct argument *, uint32_t, struct buffer *);
 void command_run(struct connection *, struct argument *, uint32_t, struct buffer *);
 void command_enter(struct connection *, struct argument *, uint32_t, struct buffer *);
