@@ -141,6 +141,18 @@ static int end_row(struct store *store, const struct ended_job *ended, uint64_t 
     return store_run(store, STATEMENT_END, "ending a job", reterr);
 }
 
+void store_unwake(struct store_change *change, uint64_t id)
+{
+    struct job **place = &change->woken;
+    while (*place && (*place)->id != id)
+        place = &(*place)->next;
+    struct job *job = *place;
+    if (!job)
+        return;
+    *place = job->next;
+    job_free(job);
+}
+
 int store_end_job(struct store *store, struct store_change *change, uint64_t id,
                   enum job_state state, const char *code, const char *message,
                   struct aw_error *reterr)
@@ -167,6 +179,7 @@ int store_end_job(struct store *store, struct store_change *change, uint64_t id,
         change->ended = ended;
     change->ended_last = ended;
     store_count(store, head.lane, head.state, state, head.payload_size);
+    store_unwake(change, id);
     return end_row(store, ended, change->now_ms, reterr);
 }
 

@@ -144,6 +144,7 @@ static int delete(struct store *store, struct store_change *change, const struct
         result = store_cancel(store, change, reterr);
         if (result < 0 || !change->applied)
             return result;
+        store_unwake(change, change->id);
         state = JOB_CANCELLED;
     }
     sqlite3_stmt *statement = store->statements[STATEMENT_DELETE_FINISHED];

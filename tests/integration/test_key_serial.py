@@ -229,3 +229,17 @@ def test_keep_zero_hands_a_serial_on(local):
         assert head and behind
         assert client.call("AWAIT", last) == "INSERT 0 1"
         assert [index for _, index in order_of(client)] == list(range(21))
+
+
+def test_jobs_of_one_line_that_end_together_are_not_handed_out(make_daemon):
+    """Each end lets the next one go, which then ends in the same change of the store."""
+    daemon = make_daemon("[target mail]\ntype = worker\n").start()
+    with daemon.connect() as client:
+        jobs = [submit(client, "SERIAL", "s", "mail", "deleted") for _ in range(5)]
+        assert client.call("DELETE", *jobs) == 5
+        for _ in range(5):
+            submit(client, "SERIAL", "s", "EXPIRE", "1", "DELAY", HOUR, "mail", "expired")
+        last = submit(client, "SERIAL", "s", "mail", "last")
+        given = client.call("RESERVE", "mail", "COUNT", "10", "TIMEOUT", "60000")
+        assert [job[0] for job in given] == [last]
+        assert client.call("ACK", last, given[0][1]) == "OK"

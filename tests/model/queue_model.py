@@ -154,16 +154,14 @@ class Model:
         return len(live)
 
     def delete(self, numbers):
-        count = 0
-        for number in sorted(set(numbers)):
-            job = self.jobs.get(number)
-            if job is None or job.state == "running":
-                continue
+        """How many. One with KEEP 0 that ends because another one is deleted may go by itself."""
+        named = [self.jobs[number] for number in sorted(set(numbers)) if number in self.jobs]
+        named = [job for job in named if job.state != "running"]
+        for job in named:
             if job.live:
                 self.end(job, "cancelled")
             self.forget(job)
-            count += 1
-        return count
+        return range(len(named) - sum(job.keep == 0 for job in named), len(named) + 1)
 
     def promote(self, numbers):
         count = 0

@@ -156,7 +156,7 @@ class Run:
 
     def delete(self):
         ids = self.some_ids()
-        assert self.call("DELETE", *ids) == self.model.delete(ids)
+        assert self.call("DELETE", *ids) in self.model.delete(ids)
 
     def promote(self):
         ids = self.some_ids(("scheduled", "ready", "blocked"))
