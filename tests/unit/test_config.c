@@ -172,7 +172,7 @@ Test(config, unknown_sections_and_keys)
     assert_refused("[daemon]\n= 5\n",
                    "a.conf:2: unknown key '' in [daemon]; known: state node result_size_max "
                    "request_size_max argument_size_max clients_max memory_max disk_free_min "
-                   "stop_timeout log_level");
+                   "stop_timeout log_level zone");
 }
 
 Test(config, malformed_lines)
