@@ -659,3 +659,113 @@ Test(store_graph, what_has_been_started_does_not_expire)
 {
     stage_run(expiry_after_a_start);
 }
+
+/* --- RETRY, DELETE -------------------------------------------------------------------- */
+
+static bool steer(enum steer_action action, uint64_t id)
+{
+    static uint64_t position = 1000000;
+    position++;
+    bool changed = false;
+    struct store_steering steering = {
+        .action = action, .ids = &id, .positions = &position, .changed = &changed, .count = 1};
+    struct store_change change = {.kind = CHANGE_STEER, .steering = &steering, .now_ms = NOW,
+                                  .bytes_max = 1000000};
+    stage_change(&change);
+    hear(&change);
+    return changed;
+}
+
+static void retrying(void)
+{
+    stage_open();
+    insert(1, "KEY k");
+    finish(1, JOB_HAS_KEY, JOB_DEAD, NULL, 500);
+    insert(2, "KEY k");
+    cr_expect_not(steer(STEER_RETRY, 1), "another live job has its key");
+    finish(2, JOB_HAS_KEY, JOB_DONE, NULL, 500);
+    cr_expect(steer(STEER_RETRY, 1));
+    cr_expect_eq(told.last_woken, 1);
+    cr_expect_eq(insert(3, "KEY k"), 1);
+
+    insert(4, "SERIAL s EXPIRE 100");
+    insert(5, "SERIAL s");
+    finish(4, JOB_HAS_SERIAL | JOB_HAS_EXPIRY, JOB_DEAD, NULL, 500);
+    cr_expect_eq(told.last_woken, 5);
+    cr_expect(steer(STEER_RETRY, 4));
+    cr_expect_eq(told.woken, 0);
+    cr_expect_eq(stage_state_of(4), JOB_BLOCKED, "it goes to the end of the line");
+    finish(5, JOB_HAS_SERIAL, JOB_DONE, NULL, 500);
+    cr_expect_eq(told.last_woken, 4);
+    struct store_change expire = {.kind = CHANGE_EXPIRE, .now_ms = NOW + 1000, .limit = 100};
+    stage_change(&expire);
+    cr_expect_eq(expire.changed, 0, "its time is not over again");
+    stage_check_counts();
+    stage_close();
+}
+
+Test(store_graph, retried_jobs_take_their_places_again)
+{
+    stage_run(retrying);
+}
+
+static void retrying_children(void)
+{
+    stage_open();
+    insert(1, "");
+    insert(2, "");
+    insert(3, "AFTER 2 DELAY 1000");
+    insert(4, "BIND 2 2 0 0");
+    insert(5, "BIND 2 1 0 0 AFTER 2");
+    insert(6, "BIND 2 1 0 0 AFTER 2 SERIAL s");
+    insert(7, "SERIAL s");
+    finish(1, 0, JOB_DONE, "$5\r\nvalue\r\n", 0);
+    finish(2, 0, JOB_DEAD, NULL, 500);
+    for (uint64_t id = 3; id <= 6; id++)
+        cr_expect_eq(stage_state_of(id), JOB_CANCELLED);
+    cr_expect(steer(STEER_RETRY, 3));
+    cr_expect_eq(told.last_woken, 3, "those it was after have ended");
+    cr_expect_not(steer(STEER_RETRY, 4), "its value can never be had");
+    cr_expect(steer(STEER_RETRY, 5));
+    cr_expect_eq(told.last_woken, 5);
+    cr_expect_str_eq(argument_of(5), "value", "it was known, and is put in now");
+    cr_expect(steer(STEER_RETRY, 6));
+    cr_expect_eq(told.woken, 0);
+    finish(7, JOB_HAS_SERIAL, JOB_DONE, NULL, 500);
+    cr_expect_eq(told.last_woken, 6);
+    cr_expect_str_eq(argument_of(6), "value");
+    stage_check_counts();
+    stage_close();
+}
+
+Test(store_graph, retried_children_run_with_the_values_they_have)
+{
+    stage_run(retrying_children);
+}
+
+static void deleting(void)
+{
+    stage_open();
+    insert(1, "DELAY 1000 SERIAL s");
+    insert(2, "AFTER 1");
+    insert(3, "SERIAL s");
+    insert(4, "AFTER 2 ONFAIL run");
+    cr_expect(steer(STEER_DELETE, 1));
+    cr_expect_eq(told.ended, 1);
+    cr_expect_eq(told.woken, 2);
+    cr_expect_eq(stage_state_of(2), JOB_CANCELLED);
+    cr_expect_eq(stage_state_of(3), JOB_READY);
+    cr_expect_eq(stage_state_of(4), JOB_READY);
+    insert(5, "");
+    insert(6, "AFTER 5");
+    cr_expect(steer(STEER_DELETE, 6));
+    finish(5, 0, JOB_DONE, NULL, 500);
+    cr_expect_eq(told.woken + told.ended, 0);
+    stage_check_counts();
+    stage_close();
+}
+
+Test(store_graph, a_deleted_job_was_cancelled_for_those_behind_it)
+{
+    stage_run(deleting);
+}
