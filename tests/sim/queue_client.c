@@ -24,7 +24,8 @@ void book_told(uint32_t token, enum job_state state, const char *how)
     bool true_end = state == JOB_DONE ? job->done_said > 0
                     : state == JOB_CANCELLED
                         ? job->cancel_asked || graph_may_be_cancelled(job)
-                        : state == JOB_DEAD && (job->dead_said || job->expires || job->failed_said > job->retries ||
+                        : state == JOB_DEAD && (job->dead_said || job->expires ||
+                                                job->failed_said > job->retries ||
                                                 job->interrupted_said > 20);
     if (!true_end)
         world_fail("job %u is %s without a reason (%s)", token, job_state_name(state), how);
