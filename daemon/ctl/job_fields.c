@@ -17,7 +17,7 @@ static const struct {
     {"created", FIELD_MOMENT},      {"due", FIELD_MOMENT},           {"started", FIELD_MOMENT},
     {"finished", FIELD_MOMENT},     {"expires", FIELD_MOMENT},       {"timeout", FIELD_DURATION},
     {"backoff_min", FIELD_DURATION}, {"backoff_max", FIELD_DURATION}, {"keep", FIELD_DURATION},
-    {"next", FIELD_MOMENT},         {"last", FIELD_MOMENT},
+    {"next", FIELD_MOMENT},         {"last", FIELD_MOMENT},         {"expires_at", FIELD_MOMENT},
 };
 
 bool job_is_fields(const redisReply *reply)

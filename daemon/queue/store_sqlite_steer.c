@@ -79,7 +79,7 @@ static int revive_extra(struct store *store, uint64_t id, unsigned flags, uint64
 {
     bool held = false;
     bool lacks = false;
-    *ret_blocked = false;
+    bool ahead = false;
     int result = 0;
     if (flags & JOB_HAS_KEY)
         result = ask(store, STATEMENT_KEY_HELD, id, &held, reterr);
@@ -87,7 +87,10 @@ static int revive_extra(struct store *store, uint64_t id, unsigned flags, uint64
         result = ask(store, STATEMENT_BIND_LACKING, id, &lacks, reterr);
     *ret_may = !held && !lacks;
     if (flags & JOB_HAS_SERIAL && result == 0)
-        result = ask(store, STATEMENT_SERIAL_AHEAD, id, ret_blocked, reterr);
+        result = ask(store, STATEMENT_SERIAL_AHEAD, id, &ahead, reterr);
+    /* its values may not have been put in yet: that is done when it is released */
+    int blockers = (ahead ? 1 : 0) + (flags & JOB_HAS_BIND ? 1 : 0);
+    *ret_blocked = blockers > 0;
     if (result < 0 || !*ret_may)
         return result;
     if (position > store->id_ceiling_next) /* no job may ever get it */
@@ -95,13 +98,15 @@ static int revive_extra(struct store *store, uint64_t id, unsigned flags, uint64
     sqlite3_stmt *statement = store->statements[STATEMENT_REVIVE_EXTRA];
     (void)sqlite3_bind_int64(statement, 1, (int64_t)id);
     (void)sqlite3_bind_int64(statement, 2, (int64_t)position);
-    (void)sqlite3_bind_int(statement, 3, *ret_blocked);
+    (void)sqlite3_bind_int(statement, 3, blockers);
     return store_run(store, STATEMENT_REVIVE_EXTRA, "retrying a job", reterr);
 }
 
-static int retry(struct store *store, uint64_t id, const struct look *look, uint64_t position,
-                 struct job **ret_job, bool *ret_changed, struct aw_error *reterr)
+static int retry(struct store *store, struct store_change *change, const struct look *look,
+                 uint64_t position, struct job **ret_job, bool *ret_changed,
+                 struct aw_error *reterr)
 {
+    uint64_t id = change->id;
     bool may = true;
     bool blocked = false;
     int result = 0;
@@ -122,7 +127,9 @@ static int retry(struct store *store, uint64_t id, const struct look *look, uint
         job_free(*ret_job);
         *ret_job = NULL;
     }
-    return result;
+    if (result == 0 && blocked && (look->flags & JOB_HAS_BIND))
+        result = store_unblock(store, change, id, reterr);
+    return result == 0 ? store_finish_ended(store, change, reterr) : result;
 }
 
 static int promote(struct store *store, uint64_t id, const struct look *look, struct job **ret_job,
@@ -170,7 +177,7 @@ static int steer_one(struct store *store, struct store_change *change, uint32_t 
         return result;
     switch (steering->action) {
     case STEER_RETRY:
-        result = retry(store, change->id, &look, steering->positions[index], ret_job, &changed,
+        result = retry(store, change, &look, steering->positions[index], ret_job, &changed,
                        reterr);
         break;
     case STEER_DELETE:

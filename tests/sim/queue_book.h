@@ -17,6 +17,8 @@ enum fate {
 };
 
 #define NOT_FINAL 255
+#define PARENTS 2u
+#define KEYS 6u    /* of KEY, and of SERIAL */
 
 /* One job, named by its token, which is its first argument. */
 struct kept_job {
@@ -27,12 +29,17 @@ struct kept_job {
     bool cancel_asked;
     bool running;   /* in this life */
     bool dead_said;
+    bool onfail_run;
+    bool expires;
+    uint8_t key;    /* 0: none, as the next one */
+    uint8_t serial;
     uint8_t retries;
     uint16_t executions;
     uint16_t done_said;
     uint16_t failed_said; /* retry, or stopped by its timeout */
     uint16_t interrupted_said;
     uint32_t size; /* of its second argument */
+    uint32_t parents[PARENTS]; /* tokens of AFTER, 0: none */
 };
 
 struct queue_book {
@@ -46,6 +53,7 @@ struct queue_book {
     uint32_t queues;
     uint32_t delay_bits;
     bool engine_fails;
+    bool graphs;    /* keys, lines and dependencies are used */
     struct kept_job jobs[TOKENS];
 };
 
@@ -55,6 +63,22 @@ static inline struct queue_book *queue_book(void)
 {
     return (struct queue_book *)(void *)world->scenario;
 }
+
+/* queue_graph.c: keys, lines and dependencies. */
+/* Chooses some for the job; `after` has room for the ids of its parents. */
+void graph_choose(struct submit_options *options, struct kept_job *job, uint64_t after[PARENTS],
+                  char keys[2][8]);
+/* Nothing was stored: a live job has the key. */
+void graph_existing(const struct kept_job *job, uint64_t id);
+/* Refused: a job it is AFTER must be gone. */
+void graph_refused(const struct kept_job *job, const struct aw_error *error);
+/* The job is executed: nothing it waits for may be unfinished. */
+void graph_begins(uint32_t token);
+/* Whether it may have ended, or been cancelled for a parent, as far as the book knows. */
+bool graph_may_have_ended(const struct kept_job *job);
+bool graph_may_be_cancelled(const struct kept_job *job);
+/* A known job, often a recent one; 0: none. */
+uint32_t any_job(void);
 
 /* Somebody was told this end of the job: it must be a true one, and stay. */
 void book_told(uint32_t token, enum job_state state, const char *how);

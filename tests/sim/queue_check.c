@@ -18,7 +18,17 @@ struct check {
     int64_t waiting;
     struct row *rows; /* by token */
     int64_t counts[LANES][JOB_STATES];
+    uint32_t live[KEYS + 1]; /* the live job of each key */
 };
+
+static void check_live(struct check *check, uint32_t token)
+{
+    uint8_t key = queue_book()->jobs[token].key;
+    check->waiting++;
+    if (key && check->live[key])
+        world_fail("jobs %u and %u of one KEY are both live", check->live[key], token);
+    check->live[key] = token;
+}
 
 static void check_row(struct check *check, uint32_t token, const struct stored_job *stored)
 {
@@ -40,7 +50,7 @@ static void check_row(struct check *check, uint32_t token, const struct stored_j
         world_fail("job %u was told to be %s and is %s", token,
                    job_state_name((enum job_state)job->final), job_state_name(stored->state));
     else
-        check->waiting++;
+        check_live(check, token);
     if (check->opening && job->fate == FATE_TRIED) {
         job->fate = FATE_PROMISED; /* whoever was seen once stays */
         job->id = stored->id;
@@ -70,7 +80,7 @@ static void check_absent(const struct check *check)
         struct kept_job *job = &queue_book()->jobs[token];
         if (check->rows[token].there || job->fate == FATE_REFUSED || job->fate == FATE_GONE)
             continue;
-        bool may_have_ended = job->final != NOT_FINAL || job->done_said > 0 || job->cancel_asked;
+        bool may_have_ended = graph_may_have_ended(job);
         if (job->fate == FATE_PROMISED && !(job->keep_short && may_have_ended))
             world_fail("job %u was acknowledged and is lost", token);
         if (check->opening)

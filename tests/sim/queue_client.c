@@ -23,8 +23,9 @@ void book_told(uint32_t token, enum job_state state, const char *how)
                    job_state_name((enum job_state)job->final), job_state_name(state), how);
     bool true_end = state == JOB_DONE ? job->done_said > 0
                     : state == JOB_CANCELLED
-                        ? job->cancel_asked
-                        : state == JOB_DEAD && (job->dead_said || job->failed_said > job->retries ||
+                        ? job->cancel_asked || graph_may_be_cancelled(job)
+                        : state == JOB_DEAD && (job->dead_said || job->expires ||
+                                                job->failed_said > job->retries ||
                                                 job->interrupted_said > 20);
     if (!true_end)
         world_fail("job %u is %s without a reason (%s)", token, job_state_name(state), how);
@@ -37,7 +38,13 @@ static void submitted(void *context, uint64_t id, const struct aw_error *error)
     struct kept_job *job = &queue_book()->jobs[token];
     check_may_answer("a submission");
     if (error) {
+        graph_refused(job, error);
         job->fate = FATE_REFUSED;
+        return;
+    }
+    if (job->key && id <= queue_book()->id_max) {
+        graph_existing(job, id);
+        job->fate = FATE_REFUSED; /* it is nowhere itself */
         return;
     }
     if (id <= queue_book()->id_max)
@@ -84,7 +91,10 @@ static void submit(struct broker *broker)
     struct kept_job *job = &book->jobs[token];
     struct submit_options options;
     char queue[16];
+    char keys[2][8];
+    uint64_t after[PARENTS];
     choose_options(&options, job, queue);
+    graph_choose(&options, job, after, keys);
     job->size = (uint32_t)random_magnitude(&world->random, book->size_bits);
     job->fate = FATE_TRIED;
     job->final = NOT_FINAL;
@@ -108,8 +118,7 @@ static void submit(struct broker *broker)
         job->fate = FATE_PROMISED;
 }
 
-/* A job whose id is known, often a recent one; 0: none. */
-static uint32_t any_job(void)
+uint32_t any_job(void)
 {
     uint32_t next = queue_book()->next;
     if (next < 2)

@@ -48,6 +48,7 @@ static struct kept_job *begin(const struct execution *execution, uint32_t *ret_t
                    job->fate == FATE_REFUSED ? "refused" : "gone");
     if (job->id && job->id != execution->job_id)
         world_fail("job %u runs under another id", token);
+    graph_begins(token);
     job->running = true;
     job->executions++;
     *ret_token = token;

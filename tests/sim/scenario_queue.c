@@ -49,6 +49,7 @@ static void prepare(void)
     book->queues = 1 + (uint32_t)random_below(random, 4);
     book->delay_bits = 4 + (uint32_t)random_below(random, 14);
     book->engine_fails = random_chance(random, 800000);
+    book->graphs = random_chance(random, 600000);
 }
 
 /* A disk that is full for a while. */
