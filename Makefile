@@ -13,6 +13,8 @@ UNITDIR ?= $(PREFIX)/lib/systemd/system
 SYSUSERSDIR ?= $(PREFIX)/lib/sysusers.d
 TMPFILESDIR ?= $(PREFIX)/lib/tmpfiles.d
 MANDIR ?= $(PREFIX)/share/man
+BASH_COMPLETION_DIR ?= $(PREFIX)/share/bash-completion/completions
+ZSH_COMPLETION_DIR ?= $(PREFIX)/share/zsh/site-functions
 DESTDIR ?=
 
 CC ?= gcc
@@ -153,6 +155,9 @@ install: all
 	  sed 's|@SBINDIR@|$(SBINDIR)|g' systemd/$$unit > $(DESTDIR)$(UNITDIR)/$$unit; done
 	install -m 644 systemd/awaitd.sysusers $(DESTDIR)$(SYSUSERSDIR)/awaitd.conf
 	install -m 644 systemd/awaitd.tmpfiles $(DESTDIR)$(TMPFILESDIR)/awaitd.conf
+	install -d $(DESTDIR)$(BASH_COMPLETION_DIR) $(DESTDIR)$(ZSH_COMPLETION_DIR)
+	$(BUILD)/awaitctl completion bash > $(DESTDIR)$(BASH_COMPLETION_DIR)/awaitctl
+	$(BUILD)/awaitctl completion zsh > $(DESTDIR)$(ZSH_COMPLETION_DIR)/_awaitctl
 	install -m 644 docs/man/awaitctl.1 $(DESTDIR)$(MANDIR)/man1/awaitctl.1
 	install -m 644 docs/man/awaitd.8 $(DESTDIR)$(MANDIR)/man8/awaitd.8
 	test -e $(DESTDIR)$(SYSCONFDIR)/awaitd/awaitd.conf || \

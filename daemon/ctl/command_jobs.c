@@ -1,4 +1,4 @@
-/* command_jobs.c - job, jobs and cancel: look at stored jobs, and stop them. */
+/* command_jobs.c - job and jobs: look at stored jobs. */
 #include "ctl/connection.h"
 #include "ctl/job_fields.h"
 
@@ -13,7 +13,7 @@ static const struct option no_options[] = {{0}};
 static const struct option jobs_options[] = {
     OPTION_STRING("queue", 'q', "NAME", "QUEUE", "only this queue"),
     OPTION_STRING("state", 's', "STATE", "STATE",
-                  "scheduled ready running done dead cancelled uncertain"),
+                  "scheduled blocked ready running done dead cancelled uncertain"),
     OPTION_STRING("target", 0, "NAME", "TARGET", "only this target"),
     OPTION_STRING("match", 'm', "GLOB", "MATCH", "only arguments like this: '*visits*'"),
     {"limit", 'n', OPTION_NUMBER, "N", "LIMIT", "at most that many a page"},
@@ -176,30 +176,6 @@ static enum exit_code run_jobs(const struct invocation *invocation)
     return code;
 }
 
-/* --- cancel ----------------------------------------------------------------------------------- */
-
-static enum exit_code run_cancel(const struct invocation *invocation)
-{
-    struct words words = {0};
-    redisReply *reply = NULL;
-    words_add(&words, "CANCEL");
-    for (int index = 0; index < invocation->argument_count; index++)
-        words_add(&words, invocation->arguments[index]);
-    enum exit_code code = connection_ask(invocation, &words, invocation->reply_timeout_ms, &reply);
-    words_free(&words);
-    if (code != EXIT_OK)
-        return code;
-    if (reply->type == REDIS_REPLY_ERROR) {
-        code = reply_complain(reply, NULL);
-    } else if (invocation->output.json || !invocation->output.terminal) {
-        reply_print(&invocation->output, reply);
-    } else {
-        printf("%lld of %d cancelled\n", reply->integer, invocation->argument_count);
-    }
-    freeReplyObject(reply);
-    return code;
-}
-
 const struct command command_job = {
     .name = "job",
     .arguments = "<id>",
@@ -226,18 +202,4 @@ const struct command command_jobs = {
     .argument_min = 0,
     .argument_max = 0,
     .run = run_jobs,
-};
-
-const struct command command_cancel = {
-    .name = "cancel",
-    .arguments = "<id> ...",
-    .summary = "cancel jobs that have not finished; print how many were",
-    .help = "A running job is stopped on its server too.\n"
-            "\n"
-            "  awaitctl cancel $id\n"
-            "  awaitctl jobs --all -q nightly -s ready | cut -f1 | xargs awaitctl cancel\n",
-    .options = no_options,
-    .argument_min = 1,
-    .argument_max = -1,
-    .run = run_cancel,
 };

@@ -1,4 +1,5 @@
 /* command_submit.c - submit and run: hand a job over, stored or at once. */
+#include "ctl/bulk.h"
 #include "ctl/input.h"
 #include "ctl/submit_words.h"
 #include "ctl/waiting.h"
@@ -34,6 +35,10 @@ static const struct option submit_options[] = {
     OPTION_NULLS,
     {"wait", 'w', OPTION_DURATION_OPTIONAL, "DURATION", NULL, "await the result and print it"},
     OPTION_FILES,
+    {"from-csv", 0, OPTION_TEXT, "FILE", NULL, "a job for each record: its fields are arguments"},
+    {"csv-names", 0, OPTION_FLAG, NULL, NULL, "the first record of the CSV file holds names"},
+    {"from-json", 0, OPTION_TEXT, "FILE", NULL, "a job for each line: an array, or an object"},
+    {"transaction", 0, OPTION_FLAG, NULL, NULL, "all jobs of the file or none (at most 10,000)"},
     {0},
 };
 
@@ -186,10 +191,46 @@ static enum exit_code submit_on(struct connection *connection, const struct word
     return code;
 }
 
+static bool is_set(const struct invocation *invocation, const char *name)
+{
+    return option_of(&command_submit, invocation, name)->set;
+}
+
+/* Jobs out of a file. */
+static enum exit_code run_bulk(const struct invocation *invocation)
+{
+    bool json = is_set(invocation, "from-json");
+    if (json && is_set(invocation, "from-csv"))
+        return complain(EXIT_USAGE, "submit: --from-csv and --from-json exclude each other");
+    if (is_set(invocation, "wait") || (json && is_set(invocation, "csv-names")))
+        return complain(EXIT_USAGE, "submit: --wait and --csv-names do not go with this");
+    struct words words = {0};
+    const struct bulk_source source = {
+        .path = option_of(&command_submit, invocation, json ? "from-json" : "from-csv")->text,
+        .json = json,
+        .skip_first = is_set(invocation, "csv-names"),
+        .transaction = is_set(invocation, "transaction"),
+        .base = &words,
+        .arguments_before = (size_t)invocation->argument_count,
+    };
+    enum exit_code code = submit_words(&words, "SUBMIT", &command_submit, invocation);
+    if (code == EXIT_OK)
+        code = bulk_submit(invocation, &source);
+    words_free(&words);
+    return code;
+}
+
 static enum exit_code run_submit(const struct invocation *invocation)
 {
     struct words words = {0};
     struct connection connection = {0};
+    if (is_set(invocation, "from-csv") || is_set(invocation, "from-json"))
+        return run_bulk(invocation);
+    if (is_set(invocation, "csv-names") || is_set(invocation, "transaction"))
+        return complain(EXIT_USAGE, "submit: --csv-names and --transaction need a file of jobs");
+    if (invocation->argument_count < 2)
+        return complain(EXIT_USAGE, "submit: needs [option ...] <target> <arg> ...; see: awaitctl "
+                                    "submit --help");
     enum exit_code code = submit_words(&words, "SUBMIT", &command_submit, invocation);
     if (code == EXIT_OK)
         code = connection_open(&connection, invocation->socket_path, invocation->reply_timeout_ms);
@@ -234,10 +275,15 @@ const struct command command_submit = {
         "  awaitctl submit --delay 10m --retry 5 --backoff 1s,5m cache INCR counter\n"
         "  awaitctl submit --at 03:00 --queue nightly --timeout 1h main 'CALL rollup()'\n"
         "  awaitctl submit --files main @report.sql            the statement is in a file\n"
-        "  id=$(awaitctl submit local 'SELECT sleep(1000)') && awaitctl await $id\n",
+        "  id=$(awaitctl submit local 'SELECT sleep(1000)') && awaitctl await $id\n"
+        "  awaitctl submit --from-csv visits.csv main 'INSERT INTO visits VALUES ($1, $2)'\n"
+        "  awaitctl submit --transaction --from-json - < jobs.jsonl\n"
+        "\n"
+        "A line of JSON is an array of arguments, behind those on the command line, or an object:\n"
+        "{\"target\": \"main\", \"args\": [\"SELECT $1\", null], \"queue\": \"q\", \"delay\": 500}.\n",
     .options = submit_options,
     .stop_at_first = true,
-    .argument_min = 2,
+    .argument_min = 0,
     .argument_max = -1,
     .run = run_submit,
 };

@@ -172,6 +172,31 @@ enum exit_code connection_call(struct connection *connection, const struct words
     return EXIT_OK;
 }
 
+enum exit_code connection_send(struct connection *connection, const struct words *words)
+{
+    if (redisAppendCommandArgv(connection->context, (int)words->count, words->data,
+                               words->sizes) == REDIS_OK)
+        return EXIT_OK;
+    return complain(EXIT_OUTPUT, "no memory for a command");
+}
+
+enum exit_code connection_receive(struct connection *connection, uint64_t timeout_ms,
+                                  redisReply **ret_reply)
+{
+    void *reply = NULL;
+    set_timeout(connection->context->fd, SO_RCVTIMEO, timeout_ms);
+    errno = 0;
+    if (redisGetReply(connection->context, &reply) != REDIS_OK)
+        return complain_reply(connection, errno, false);
+    if (!shallow_enough(reply, REPLY_DEPTH_MAX)) {
+        freeReplyObject(reply);
+        return complain(EXIT_REFUSED, "what answers at %s is not awaitd: arrays too deep",
+                        connection->path);
+    }
+    *ret_reply = reply;
+    return EXIT_OK;
+}
+
 void connection_close(struct connection *connection)
 {
     if (connection->context != NULL)

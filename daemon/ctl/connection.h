@@ -33,6 +33,11 @@ void connection_complain(const char *path, int error);
 enum exit_code connection_call(struct connection *connection, const struct words *words,
                                uint64_t timeout_ms, bool quiet_loss, redisReply **ret_reply);
 
+/* The two halves of connection_call, for pipelines: what was sent leaves with the next receive. */
+enum exit_code connection_send(struct connection *connection, const struct words *words);
+enum exit_code connection_receive(struct connection *connection, uint64_t timeout_ms,
+                                  redisReply **ret_reply);
+
 void connection_close(struct connection *connection);
 
 /* Opens, calls, closes: for commands that ask one thing. */

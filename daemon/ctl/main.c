@@ -3,6 +3,7 @@
  * A client like any other: it speaks RESP over the Unix socket with hiredis and needs no
  * io_uring, so it also works where the daemon cannot run. */
 #include "ctl/command.h"
+#include "ctl/completion.h"
 
 #include <errno.h>
 #include <langinfo.h>
@@ -20,8 +21,8 @@ static const struct command *const commands[] = {
     &command_submit, &command_run,    &command_await, &command_gather, &command_race, &command_job,
     &command_jobs,   &command_cancel, &command_info,  &command_ping,   &command_call,
     &command_worker, &command_reserve, &command_ack,  &command_nack,   &command_extend,
-    &command_progress, &command_backup, &command_reload, &command_shutdown,
-    &command_cron,
+    &command_progress, &command_retry, &command_delete, &command_promote, &command_backup,
+    &command_reload, &command_shutdown, &command_cron,
 };
 
 #define COMMAND_COUNT (sizeof commands / sizeof commands[0])
@@ -192,6 +193,19 @@ static enum exit_code dispatch(const struct command *command, struct option_valu
     return code;
 }
 
+/* For the shells; made from the tables above, so nothing is missing in it. */
+static enum exit_code print_completion(int argc, const char *const *argv)
+{
+    const struct completion completion = {commands, COMMAND_COUNT, global_options};
+    if (argc == 1 && strcmp(argv[0], "bash") == 0)
+        completion_bash(&completion, stdout);
+    else if (argc == 1 && strcmp(argv[0], "zsh") == 0)
+        completion_zsh(&completion, stdout);
+    else
+        return complain(EXIT_USAGE, "completion: needs bash or zsh");
+    return EXIT_OK;
+}
+
 static enum exit_code command_line(int argc, const char *const *argv)
 {
     struct option_value globals[OPTIONS_MAX] = {0};
@@ -221,6 +235,8 @@ static enum exit_code command_line(int argc, const char *const *argv)
         print_help(stderr);
         return EXIT_USAGE;
     }
+    if (strcmp(argv[taken], "completion") == 0)
+        return print_completion(argc - taken - 1, argv + taken + 1);
     const struct command *command = find_command(argv[taken]);
     if (command == NULL)
         return complain(EXIT_USAGE, "no command named %s; see: awaitctl --help", argv[taken]);

@@ -18,6 +18,7 @@ struct reader {
     const struct argument *at; /* the next word */
     const struct argument *end;
     const char *option; /* the word of the option that is being read, for errors */
+    uint32_t multi_number; /* of this job in its MULTI, 0: there is none */
     struct aw_error *error;
 };
 
@@ -163,9 +164,35 @@ static int read_serial(struct reader *reader)
     return take_key(reader, &reader->options->serial);
 }
 
-static bool begins_with_digit(const struct argument *word)
+static bool looks_like_id(const struct argument *word)
 {
-    return word->size > 0 && word->data[0] >= '0' && word->data[0] <= '9';
+    return word->size > 0 &&
+           ((word->data[0] >= '0' && word->data[0] <= '9') || word->data[0] == '$');
+}
+
+/* Takes a job's id, or "$n" inside a MULTI. */
+static int take_job_id(struct reader *reader, const char *what, uint64_t *ret_id)
+{
+    const struct argument *word = reader->at;
+    if (word == reader->end || word->size == 0 || word->data[0] != '$')
+        return take_number(reader, what, 1, INT64_MAX, ret_id);
+    uint64_t number;
+    if (reader->multi_number == 0)
+        return aw_error_set(reader->error, -EINVAL,
+                            "%s %.*s refers to a job of a MULTI, and there is none",
+                            reader->option, shown(word), word->data);
+    if (number_parse_unsigned(word->data + 1, word->size - 1, 1, MULTI_JOBS_MAX, &number) < 0)
+        return aw_error_set(reader->error, -EINVAL,
+                            "%s needs $1 to $%u for a job of this MULTI, got '%.*s'",
+                            reader->option, MULTI_JOBS_MAX, shown(word), word->data);
+    if (number >= reader->multi_number)
+        return aw_error_set(reader->error, -EINVAL,
+                            "%s %.*s would be a cycle: job %u of this MULTI can wait only for "
+                            "those before it",
+                            reader->option, shown(word), word->data, reader->multi_number);
+    *ret_id = SUBMIT_REFERENCE | number;
+    reader->at++;
+    return 0;
 }
 
 /* Ids go on up to the first word that does not look like a number; names never do. */
@@ -174,7 +201,7 @@ static int read_after(struct reader *reader)
     struct submit_options *options = reader->options;
     do {
         uint64_t job_id = 0;
-        int result = take_number(reader, "job ids", 1, INT64_MAX, &job_id);
+        int result = take_job_id(reader, "job ids", &job_id);
         if (result < 0)
             return result;
         if (options->after_count == AFTER_MAX)
@@ -185,7 +212,7 @@ static int read_after(struct reader *reader)
             return -ENOMEM;
         options->after = after;
         options->after[options->after_count++] = job_id;
-    } while (reader->at < reader->end && begins_with_digit(reader->at));
+    } while (reader->at < reader->end && looks_like_id(reader->at));
     return 0;
 }
 
@@ -228,7 +255,7 @@ static int read_bind(struct reader *reader)
     struct submit_bind bind = {0};
     int result = take_number_32(reader, "an argument", 1, UINT32_MAX, &bind.argument);
     if (result == 0)
-        result = take_number(reader, "a job id", 1, INT64_MAX, &bind.job_id);
+        result = take_job_id(reader, "a job id", &bind.job_id);
     if (result == 0)
         result = take_number_32(reader, "a row", 0, UINT32_MAX, &bind.row);
     if (result == 0)
@@ -384,16 +411,19 @@ static int check_marks(struct reader *reader)
     return result;
 }
 
-int submit_options_parse(enum submit_command command, struct argument *arguments, uint32_t count,
-                         struct submit_options *ret_options, struct aw_error *reterr)
+static int parse(enum submit_command command, uint32_t multi_number, struct argument *arguments,
+                 uint32_t count, struct submit_options *ret_options, struct aw_error *reterr)
 {
     struct submit_options options = {
         .queue = "default",
         .queue_size = sizeof "default" - 1,
         .priority = PRIORITY_DEFAULT,
     };
-    struct reader reader = {
-        .options = &options, .at = arguments, .end = arguments + count, .error = reterr};
+    struct reader reader = {.options = &options,
+                            .at = arguments,
+                            .end = arguments + count,
+                            .multi_number = multi_number,
+                            .error = reterr};
     int result = read_options(&reader, command);
     if (result == 0)
         result = read_target(&reader, command);
@@ -412,6 +442,18 @@ int submit_options_parse(enum submit_command command, struct argument *arguments
         options.arguments[options.nulls[i]].null = true;
     *ret_options = options;
     return 0;
+}
+
+int submit_options_parse(enum submit_command command, struct argument *arguments, uint32_t count,
+                         struct submit_options *ret_options, struct aw_error *reterr)
+{
+    return parse(command, 0, arguments, count, ret_options, reterr);
+}
+
+int submit_options_parse_in_multi(uint32_t number, struct argument *arguments, uint32_t count,
+                                  struct submit_options *ret_options, struct aw_error *reterr)
+{
+    return parse(SUBMIT_COMMAND, number, arguments, count, ret_options, reterr);
 }
 
 void submit_options_free(struct submit_options *options)

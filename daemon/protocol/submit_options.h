@@ -22,6 +22,10 @@ enum submit_command { SUBMIT_COMMAND, RUN_COMMAND }; /* RUN takes TIMEOUT, FORMA
 
 enum onfail { ONFAIL_CANCEL, ONFAIL_RUN };
 
+/* Inside MULTI "$n" stands for the job of its n-th SUBMIT, from 1: as an id, this bit and n. */
+#define SUBMIT_REFERENCE (UINT64_C(1) << 63)
+#define MULTI_JOBS_MAX 10000u
+
 /* BIND: an argument that is a value out of an earlier job's result. Implies AFTER that job. */
 struct submit_bind {
     uint32_t argument; /* from 0, as `arguments` of the job */
@@ -67,6 +71,12 @@ struct submit_options {
 AW_MUST_CHECK int submit_options_parse(enum submit_command command, struct argument *arguments,
                                        uint32_t count, struct submit_options *ret_options,
                                        struct aw_error *reterr);
+/* The same for the SUBMIT that is the `number`-th of a MULTI, from 1: its AFTER and BIND may refer to
+ * those before it. */
+AW_MUST_CHECK int submit_options_parse_in_multi(uint32_t number, struct argument *arguments,
+                                                uint32_t count,
+                                                struct submit_options *ret_options,
+                                                struct aw_error *reterr);
 void submit_options_free(struct submit_options *options);
 
 /* The option that a word, taken for a target's name, may have been meant as, or NULL. */

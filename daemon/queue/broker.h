@@ -50,6 +50,31 @@ AW_MUST_CHECK int broker_submit(struct broker *broker, const struct submit_optio
                                 uint32_t count, broker_submitted done, void *context,
                                 struct aw_error *reterr);
 
+/* Whether broker_submit would accept it, as far as is known without the store. */
+AW_MUST_CHECK int broker_may_submit(struct broker *broker, struct argument target,
+                                    const struct argument *arguments, uint32_t count,
+                                    struct aw_error *reterr);
+
+/* Several jobs, all or none: begun, filled, then submitted or thrown away, without suspending in
+ * between. */
+struct submission_group;
+
+/* Called once, not in a task: with the ids in order, or with the error (its message says which job
+ * was refused). The ids are valid inside the call. */
+typedef void (*broker_group_submitted)(void *context, const uint64_t *ids, uint32_t count,
+                                       const struct aw_error *error);
+
+/* For `count` jobs, at most MULTI_JOBS_MAX. NULL: no memory. */
+struct submission_group *broker_group_begin(struct broker *broker, uint32_t count);
+/* Adds the next job; its options may refer to earlier ones of the group. Errors as
+ * broker_submit's. */
+AW_MUST_CHECK int broker_group_add(struct submission_group *group, struct submit_options *options,
+                                   struct aw_error *reterr);
+/* Hands the group, which holds all its jobs, to the next group commit. */
+void broker_group_submit(struct submission_group *group, broker_group_submitted done,
+                         void *context);
+void broker_group_abandon(struct submission_group *group);
+
 /* Whether so much waits for the disk that a connection should stop reading for a while. */
 bool broker_is_congested(const struct broker *broker);
 

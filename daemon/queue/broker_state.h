@@ -109,6 +109,14 @@ AW_MUST_CHECK int broker_check(struct broker *broker, struct argument name,
                                const struct argument *arguments, uint32_t count,
                                struct target_lanes **ret_target, struct aw_error *reterr);
 
+/* Makes the job that the options ask for, with its id, or refuses it as broker_submit does. */
+AW_MUST_CHECK int submit_make_job(struct broker *broker, const struct submit_options *options,
+                                  struct argument target_name, const struct argument *arguments,
+                                  uint32_t count, uint64_t now_ms, struct job **ret_job,
+                                  struct aw_error *reterr);
+/* A job was inserted: memory takes what it needs of it. */
+void submit_take_in(struct broker *broker, struct store_change *change);
+
 /* Fills *reterr: NOTARGET and the names that are known. -ENOENT. */
 int broker_unknown_target(const struct broker *broker, struct argument name,
                           struct aw_error *reterr);

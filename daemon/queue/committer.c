@@ -23,6 +23,8 @@ static size_t change_bytes(const struct store_change *change)
         bytes += job_size_bytes(change->job);
     if (change->kind == CHANGE_CRON_SET)
         bytes += change->schedule->request_size;
+    if (change->kind == CHANGE_INSERT_ALL)
+        bytes += change->group->bytes;
     if (change->result)
         bytes += change->result->capacity;
     return bytes;
@@ -148,8 +150,8 @@ static void finish_change(struct committer *committer, struct store_change *chan
 /* What a client asks for, and is told when there is no room for it. */
 static bool is_request(const struct store_change *change)
 {
-    return change->kind == CHANGE_INSERT || change->kind == CHANGE_CRON_SET ||
-           change->kind == CHANGE_CRON_DELETE;
+    return change->kind == CHANGE_INSERT || change->kind == CHANGE_INSERT_ALL ||
+           change->kind == CHANGE_CRON_SET || change->kind == CHANGE_CRON_DELETE;
 }
 
 /* Nothing of the batch is stored: refuse the new jobs, keep the rest for later, in order. */

@@ -44,6 +44,18 @@ static struct job_extras *allocate(const struct submit_options *options)
     return extras;
 }
 
+void job_extras_sort(struct job_extras *extras)
+{
+    uint32_t count = extras->parent_count;
+    qsort(extras->binds, extras->bind_count, sizeof *extras->binds, compare_binds);
+    qsort(extras->parents, count, sizeof *extras->parents, compare_ids);
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < count; i++)
+        if (kept == 0 || extras->parents[i] != extras->parents[kept - 1])
+            extras->parents[kept++] = extras->parents[i];
+    extras->parent_count = kept;
+}
+
 static void take_parents(struct job_extras *extras, const struct submit_options *options)
 {
     uint32_t count = 0;
@@ -54,11 +66,8 @@ static void take_parents(struct job_extras *extras, const struct submit_options 
         extras->parents[count++] = options->binds[i].job_id;
     }
     extras->bind_count = options->bind_count;
-    qsort(extras->binds, extras->bind_count, sizeof *extras->binds, compare_binds);
-    qsort(extras->parents, count, sizeof *extras->parents, compare_ids);
-    for (uint32_t i = 0; i < count; i++)
-        if (i == 0 || extras->parents[i] != extras->parents[i - 1])
-            extras->parents[extras->parent_count++] = extras->parents[i];
+    extras->parent_count = count;
+    job_extras_sort(extras);
 }
 
 static uint8_t flags_of(const struct submit_options *options)

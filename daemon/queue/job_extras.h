@@ -33,6 +33,9 @@ struct job_extras {
 AW_MUST_CHECK int job_extras_add(struct job *job, const struct submit_options *options,
                                  uint64_t now_ms, struct aw_error *reterr);
 
+/* Restores the order of parents and binds, each parent once. */
+void job_extras_sort(struct job_extras *extras);
+
 /* Frees them early: the job is stored. */
 void job_extras_drop(struct job *job);
 

@@ -58,7 +58,7 @@ static int cancel_page(struct broker *broker, int action, const uint64_t *ids, s
 int broker_steer_where(struct broker *broker, enum steer_action action,
                        const struct job_filter *filter, uint64_t *ret_changed)
 {
-    return for_each_page(broker, filter, steer_page, action, ret_changed);
+    return for_each_page(broker, filter, steer_page, (int)action, ret_changed);
 }
 
 int broker_cancel_where(struct broker *broker, const struct job_filter *filter,

@@ -25,6 +25,7 @@ struct store;
 enum store_change_kind {
     CHANGE_INSERT, /* a new job, scheduled or ready; by its extras perhaps blocked, or not stored
                       (job_extras.h says how the store tells) */
+    CHANGE_INSERT_ALL, /* several new jobs, or none of them: `group` */
     CHANGE_FINISH, /* ready -> done, dead or uncertain: `state`, result and error; or ready ->
                       cancelled */
     CHANGE_RETRY,  /* ready -> scheduled again, with its attempts and its error */
@@ -39,6 +40,17 @@ enum store_change_kind {
     CHANGE_CRON_SET,    /* `schedule` is stored, or takes the place of the one of its name */
     CHANGE_CRON_STEP,   /* its times move on without a job */
     CHANGE_CRON_DELETE, /* the one of that name goes */
+};
+
+/* The jobs of a MULTI. Each is a CHANGE_INSERT of its own, which tells what became of it; `done` of
+ * these is not called. If one is refused none is applied. A job may wait for others of the group,
+ * before it, by the ids they would get: if such a one is not stored because a live job has its KEY,
+ * it waits for that. */
+struct store_group {
+    struct store_change *changes; /* with ascending ids, above those that other jobs may name */
+    uint32_t count;
+    uint32_t refused; /* filled: the number of the refused one, from 1; 0: none */
+    uint64_t bytes;   /* of all jobs */
 };
 
 /* Jobs to be steered, and what came of it. The caller has seen to it that none of them runs. */
@@ -88,6 +100,7 @@ struct store_change {
     uint64_t bytes_max;           /* WAKE, STEER: of the payloads that come into memory, at least
                                      one */
     struct store_steering *steering; /* STEER */
+    struct store_group *group;    /* INSERT_ALL */
     bool attempt_spent;           /* FINISH, RETRY: job->attempts counts this execution already */
     const struct buffer *result;  /* FINISH */
     const char *error_code;       /* FINISH, RETRY */

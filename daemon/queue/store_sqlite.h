@@ -132,6 +132,10 @@ void store_count(struct store *store, struct lane *lane, enum job_state from, en
 AW_MUST_CHECK AW_SUSPENDS int store_cancel(struct store *store, struct store_change *change,
                                            struct aw_error *reterr);
 
+/* store_sqlite_group.c: CHANGE_INSERT_ALL. */
+AW_MUST_CHECK AW_SUSPENDS int store_insert_all(struct store *store, struct store_change *change,
+                                               struct aw_error *reterr);
+
 /* store_sqlite_steer.c: CHANGE_STEER. */
 AW_MUST_CHECK AW_SUSPENDS int store_steer(struct store *store, struct store_change *change,
                                           struct aw_error *reterr);

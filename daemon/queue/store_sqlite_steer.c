@@ -119,8 +119,8 @@ static int retry(struct store *store, struct store_change *change, const struct 
     enum job_state to = blocked ? JOB_BLOCKED : JOB_READY;
     sqlite3_stmt *statement = store->statements[STATEMENT_REVIVE];
     (void)sqlite3_bind_int64(statement, 1, (int64_t)id);
-    (void)sqlite3_bind_int(statement, 2, look->state);
-    (void)sqlite3_bind_int(statement, 3, to);
+    (void)sqlite3_bind_int(statement, 2, (int)look->state);
+    (void)sqlite3_bind_int(statement, 3, (int)to);
     result = make_live(store, STATEMENT_REVIVE, look->state, to, ret_job, reterr);
     *ret_changed = *ret_job;
     if (blocked) { /* it comes into memory when it is released */
@@ -156,7 +156,7 @@ static int delete(struct store *store, struct store_change *change, const struct
     }
     sqlite3_stmt *statement = store->statements[STATEMENT_DELETE_FINISHED];
     (void)sqlite3_bind_int64(statement, 1, (int64_t)change->id);
-    (void)sqlite3_bind_int(statement, 2, state);
+    (void)sqlite3_bind_int(statement, 2, (int)state);
     result = store_run(store, STATEMENT_DELETE_FINISHED, "deleting a job", reterr);
     *ret_changed = result == 0 && sqlite3_changes(aw_sqlite_handle(store->database)) == 1;
     if (*ret_changed && look->lane)

@@ -28,8 +28,7 @@ int store_walk(struct store *store, const struct store_walk *walk, store_visitor
 {
     sqlite3_stmt *statement = store->statements[statement_of(walk->state)];
     (void)sqlite3_bind_int(statement, 5, walk->with_payload);
-    /* statements that lack a parameter refuse it, which is all right */
-    (void)sqlite3_bind_int(statement, 1, walk->state);
+    (void)sqlite3_bind_int(statement, 1, (int)walk->state);
     (void)sqlite3_bind_int64(statement, 2, walk->lane);
     (void)sqlite3_bind_int64(statement, 3, (int64_t)walk->key);
     (void)sqlite3_bind_int64(statement, 4, (int64_t)walk->id);

@@ -349,6 +349,8 @@ int store_apply(struct store *store, struct store_change *change, struct aw_erro
             change->applied = result == 0;
         }
         return result == 0 && change->schedule ? store_cron_step(store, change, reterr) : result;
+    case CHANGE_INSERT_ALL:
+        return store_insert_all(store, change, reterr);
     case CHANGE_FINISH:
         return finish_job(store, change, reterr);
     case CHANGE_RETRY:

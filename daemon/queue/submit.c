@@ -28,6 +28,26 @@ static void not_inserted(struct submission *submission, const struct job_extras 
     submission->done(submission->context, 0, &extras->refusal);
 }
 
+void submit_take_in(struct broker *broker, struct store_change *change)
+{
+    struct job *job = change->job;
+    broker->counters.submitted++;
+    job_extras_drop(job);
+    if (job->expire_ms)
+        clockwork_note_expiry(broker, job->expire_ms);
+    if (job->state == JOB_BLOCKED) {
+        consequences_tell(broker, change);
+        job_free(job);
+    } else if (job->state == JOB_SCHEDULED) {
+        clockwork_note_due(broker, job->due_ms);
+        job_free(job);
+    } else {
+        struct target_lanes *target = job->lane->target;
+        window_admit(broker, job);
+        dispatch(target);
+    }
+}
+
 static void stored(struct store_change *change, int result)
 {
     struct submission *submission = change->context;
@@ -49,22 +69,8 @@ static void stored(struct store_change *change, int result)
         free(submission);
         return;
     }
-    broker->counters.submitted++;
     submission->done(submission->context, job->id, NULL);
-    job_extras_drop(job);
-    if (job->expire_ms)
-        clockwork_note_expiry(broker, job->expire_ms);
-    if (job->state == JOB_BLOCKED) {
-        consequences_tell(broker, change);
-        job_free(job);
-    } else if (job->state == JOB_SCHEDULED) {
-        clockwork_note_due(broker, job->due_ms);
-        job_free(job);
-    } else {
-        struct target_lanes *target = job->lane->target;
-        window_admit(broker, job);
-        dispatch(target);
-    }
+    submit_take_in(broker, change);
     free(submission);
 }
 
@@ -156,10 +162,8 @@ static void spend_room(struct broker *broker, const struct job *job)
                                                                    : broker->disk_free_bytes;
 }
 
-int submit_scheduled(struct broker *broker, const struct submit_options *options,
-                     struct argument target_name, const struct argument *arguments, uint32_t count,
-                     const struct store_schedule *step, broker_submitted done, void *context,
-                     struct aw_error *reterr)
+int broker_may_submit(struct broker *broker, struct argument target_name,
+                      const struct argument *arguments, uint32_t count, struct aw_error *reterr)
 {
     struct target_lanes *target;
     int result = check_room(broker, reterr);
@@ -168,6 +172,14 @@ int submit_scheduled(struct broker *broker, const struct submit_options *options
     if (result == 0 && job_payload_size(arguments, count) > JOB_PAYLOAD_SIZE_MAX)
         result = refuse(broker, reterr, -EMSGSIZE, "ERR",
                         "the arguments are larger than a stored job can be (480 MB)");
+    return result;
+}
+
+int submit_make_job(struct broker *broker, const struct submit_options *options,
+                    struct argument target_name, const struct argument *arguments, uint32_t count,
+                    uint64_t now_ms, struct job **ret_job, struct aw_error *reterr)
+{
+    int result = broker_may_submit(broker, target_name, arguments, count, reterr);
     if (result < 0)
         return result;
     struct lane *lane = registry_lane(broker, options->queue, options->queue_size,
@@ -176,26 +188,40 @@ int submit_scheduled(struct broker *broker, const struct submit_options *options
         return refuse(broker, reterr, -ENOSPC, "FULL",
                       "too many queues (20,000 pairs of queue and target), or no memory");
     struct job *job = job_new(arguments, count);
-    struct submission *submission = malloc(sizeof *submission);
-    if (!job || !submission) {
-        job_free(job);
-        free(submission);
+    if (!job)
         return refuse(broker, reterr, -ENOMEM, "FULL", "no memory for the job");
-    }
-    uint64_t now_ms = aw_wall_ms();
     job->lane = lane;
     job->id = job_id_next(&broker->ids, now_ms);
     apply_options(job, options, now_ms);
     result = job_extras_add(job, options, now_ms, reterr);
     if (result < 0) {
         job_free(job);
-        free(submission);
         if (result == -ENOMEM)
             return refuse(broker, reterr, result, "FULL", "no memory for the job");
         broker->counters.refused++;
         return result;
     }
     spend_room(broker, job);
+    *ret_job = job;
+    return 0;
+}
+
+int submit_scheduled(struct broker *broker, const struct submit_options *options,
+                     struct argument target_name, const struct argument *arguments, uint32_t count,
+                     const struct store_schedule *step, broker_submitted done, void *context,
+                     struct aw_error *reterr)
+{
+    struct submission *submission = malloc(sizeof *submission);
+    if (!submission)
+        return refuse(broker, reterr, -ENOMEM, "FULL", "no memory for the job");
+    uint64_t now_ms = aw_wall_ms();
+    struct job *job;
+    int result = submit_make_job(broker, options, target_name, arguments, count, now_ms, &job,
+                                 reterr);
+    if (result < 0) {
+        free(submission);
+        return result;
+    }
     *submission = (struct submission){.broker = broker, .done = done, .context = context};
     submission->change = (struct store_change){
         .kind = CHANGE_INSERT, .job = job, .now_ms = now_ms, .done = stored,

@@ -61,6 +61,9 @@ void command_cancel(struct connection *, struct argument *, uint32_t, struct buf
 void command_retry(struct connection *, struct argument *, uint32_t, struct buffer *);
 void command_delete(struct connection *, struct argument *, uint32_t, struct buffer *);
 void command_promote(struct connection *, struct argument *, uint32_t, struct buffer *);
+void command_multi(struct connection *, struct argument *, uint32_t, struct buffer *);
+void command_exec(struct connection *, struct argument *, uint32_t, struct buffer *);
+void command_discard(struct connection *, struct argument *, uint32_t, struct buffer *);
 void command_reserve(struct connection *, struct argument *, uint32_t, struct buffer *);
 void command_ack(struct connection *, struct argument *, uint32_t, struct buffer *);
 void command_nack(struct connection *, struct argument *, uint32_t, struct buffer *);

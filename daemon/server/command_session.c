@@ -6,6 +6,7 @@
 #include "protocol/word.h"
 #include "server/connection.h"
 #include "server/leases.h"
+#include "server/multi.h"
 #include "server/server.h"
 
 #include <ctype.h>
@@ -63,6 +64,7 @@ void command_reset(struct connection *connection, struct argument *arguments, ui
     (void)arguments;
     (void)count;
     leases_end_all(connection);
+    multi_forget(connection);
     connection->version = 2;
     connection->name[0] = '\0';
     value_simple(reply, "RESET");

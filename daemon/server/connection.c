@@ -5,6 +5,7 @@
 #include "admin/log.h"
 #include "server/command.h"
 #include "server/leases.h"
+#include "server/multi.h"
 #include "server/request.h"
 #include "server/server.h"
 
@@ -246,6 +247,7 @@ static void unlink_connection(struct server *server, struct connection *connecti
 
 static void free_connection(struct connection *connection)
 {
+    multi_forget(connection);
     output_abandon(connection);
     request_parser_free(&connection->parser);
     buffer_free(&connection->input);

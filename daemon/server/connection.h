@@ -22,6 +22,7 @@
 
 struct command;
 struct lease;
+struct multi;
 struct server;
 struct waiting_request;
 
@@ -52,6 +53,8 @@ struct connection {
     bool blocked;        /* a handler runs */
     bool watching;       /* the reader does not receive, it waits for a hang-up only */
     bool writing;        /* a writer runs */
+
+    struct multi *multi; /* between MULTI and EXEC, or NULL */
 
     struct aw_group handlers;
     struct waiting_request *waiting; /* what the handler begins with */

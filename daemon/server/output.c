@@ -186,6 +186,13 @@ void output_fill_id(struct reply *reply, uint64_t id)
     fill(reply);
 }
 
+void output_fill_value(struct reply *reply, struct buffer *value)
+{
+    reply->value = *value;
+    *value = (struct buffer){0};
+    fill(reply);
+}
+
 void output_fill_error(struct reply *reply, const char *code, const char *message)
 {
     value_error(&reply->value, code, "%s", message);

@@ -37,6 +37,8 @@ void output_give_back(struct connection *connection, struct reply *reply);
 /* Fills a reply that was put, once: with an id, or with "-code message". Works also when the
  * connection has ended meanwhile. The reply is not the caller's any more. */
 void output_fill_id(struct reply *reply, uint64_t id);
+/* With finished values in the connection's RESP version; takes the buffer's memory. */
+void output_fill_value(struct reply *reply, struct buffer *value);
 void output_fill_error(struct reply *reply, const char *code, const char *message);
 
 /* Whether another request may be executed, as far as replies are concerned. */

@@ -3,6 +3,7 @@
 
 #include "protocol/value.h"
 #include "server/command.h"
+#include "server/multi.h"
 #include "server/server.h"
 
 #include <errno.h>
@@ -173,6 +174,12 @@ static void execute_one(struct connection *connection, bool in_handler)
         command_find(arguments, count, connection->allowed, answer);
     if (command)
         connection->last_command = command->name;
+    if (connection->multi && !multi_passes(connection, command, answer)) {
+        if (command && command->execute == command_submit)
+            multi_queue(connection, arguments, count, answer);
+        output_reply(connection, answer);
+        return;
+    }
     if (command && command->flags & COMMAND_WAITS) {
         if (in_handler)
             run_waiting(connection, command, arguments, count);

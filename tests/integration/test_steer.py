@@ -147,6 +147,81 @@ def test_jobs_that_come_during_the_command_are_left_alone(make_daemon):
         assert {state_of(other, job_id) for job_id in late} == {"ready"}
 
 
+def test_a_key_that_another_job_holds(client):
+    first = client.call("SUBMIT", "KEY", "k", "DELAY", HOUR, "local", "SELECT 1")
+    assert client.call("CANCEL", first) == 1
+    second = client.call("SUBMIT", "KEY", "k", "DELAY", HOUR, "local", "SELECT 2")
+    assert client.call("RETRY", first) == 0
+    assert state_of(client, first) == "cancelled" and state_of(client, second) == "scheduled"
+    assert client.call("DELETE", second) == 1
+    third = client.call("SUBMIT", "KEY", "other", "DELAY", HOUR, "local", "SELECT 3")
+    assert client.call("RETRY", first) == 1
+    assert client.call("SUBMIT", "KEY", "other", "local", "SELECT 1") == third
+    assert not isinstance(client.call("AWAIT", first), wire.Error)
+    assert client.call("SUBMIT", "KEY", "k", "DELAY", HOUR, "local", "SELECT 4") != first
+
+
+def test_the_end_of_a_serial_line(make_daemon):
+    daemon = make_daemon(WORKERS).start()
+    with daemon.connect() as client:
+        failed = client.call("SUBMIT", "SERIAL", "s", "crew", "failed")
+        client.call("CANCEL", failed)
+        line = [client.call("SUBMIT", "SERIAL", "s", "crew", str(number)) for number in range(3)]
+        assert client.call("RETRY", failed) == 1
+        assert state_of(client, failed) == "blocked"
+        line.append(failed)
+        line.append(client.call("SUBMIT", "SERIAL", "s", "crew", "last"))
+    daemon.kill()
+    daemon.start()
+    with daemon.connect() as client:
+        for expected in line:
+            (job_id, token, *_), = client.call("RESERVE", "crew", "COUNT", "10")
+            assert job_id == expected
+            assert client.call("ACK", job_id, token) == "OK"
+        assert client.call("RETRY", *line) == 0
+
+
+def test_a_deleted_job_frees_those_that_wait_for_it(client):
+    parent, = scheduled(client, 1, "SERIAL", "s")
+    behind = client.call("SUBMIT", "SERIAL", "s", "local", "SELECT 1")
+    runs = client.call("SUBMIT", "AFTER", parent, "ONFAIL", "run", "local", "SELECT 1")
+    falls = client.call("SUBMIT", "AFTER", parent, "local", "SELECT 1")
+    assert client.call("DELETE", parent) == 1
+    assert not isinstance(client.call("AWAIT", behind), wire.Error)
+    assert not isinstance(client.call("AWAIT", runs), wire.Error)
+    assert client.call("AWAIT", falls).word == "CANCELLED"
+    assert client.call("RETRY", falls) == 1
+    assert not isinstance(client.call("AWAIT", falls), wire.Error)
+
+
+def test_blocked_jobs(client):
+    parent, = scheduled(client, 1)
+    child = client.call("SUBMIT", "AFTER", parent, "QUEUE", "later", "local", "SELECT 1")
+    assert client.call("PROMOTE", child) == 0
+    assert client.call("RETRY", child) == 0
+    _, page = client.call("JOBS", "STATE", "blocked")
+    assert [wire.as_map(one)["id"] for one in page] == [child]
+    assert client.call("DELETE", "WHERE", "STATE", "blocked") == 1
+    assert client.call("PROMOTE", parent) == 1
+    assert not isinstance(client.call("AWAIT", parent), wire.Error)
+
+
+def test_a_value_that_is_missing(client):
+    parent, = scheduled(client, 1)
+    child = client.call("SUBMIT", "BIND", "2", parent, "0", "0", "local", "SELECT ?", "x")
+    assert client.call("CANCEL", parent) == 1
+    assert client.call("AWAIT", child).word == "CANCELLED"
+    assert client.call("RETRY", child) == 0, "its value never came"
+    assert state_of(client, child) == "cancelled"
+
+
+def test_an_expiry_that_is_over(client):
+    job_id = client.call("SUBMIT", "EXPIRE", "1", "DELAY", "300", "local", "SELECT 1")
+    assert isinstance(client.call("AWAIT", job_id), wire.Error)
+    assert client.call("RETRY", job_id) == 1
+    assert not isinstance(client.call("AWAIT", job_id), wire.Error)
+
+
 def test_history(local):
     with local.connect() as client:
         failed, = dead(client, 1)
