@@ -25,7 +25,8 @@ SANITIZE ?=
 WERROR ?=
 PYTHON ?= /usr/bin/python3
 
-LIB_PACKAGES := liburing libpq hiredis sqlite3 libssl libcrypto libcurl
+LIB_PACKAGES := liburing libpq hiredis sqlite3 libssl libcrypto
+HEADER_PACKAGES := libcurl
 DAEMON_PACKAGES := libsystemd inih
 
 WARNINGS := -Wall -Wextra -Wshadow -Wconversion -Wsign-conversion -Wformat=2 -Wundef -Wvla \
@@ -49,8 +50,9 @@ else
 SANITIZE_FLAGS := -fsanitize=$(SANITIZE) -fno-omit-frame-pointer -fno-sanitize-recover=all
 endif
 
-PACKAGE_CFLAGS = $(shell $(PKG_CONFIG) --cflags $(LIB_PACKAGES) $(DAEMON_PACKAGES))
-LIB_LIBS = $(shell $(PKG_CONFIG) --libs $(LIB_PACKAGES)) -pthread -lm
+PACKAGE_CFLAGS = $(shell $(PKG_CONFIG) --cflags $(LIB_PACKAGES) $(HEADER_PACKAGES) \
+  $(DAEMON_PACKAGES))
+LIB_LIBS = $(shell $(PKG_CONFIG) --libs $(LIB_PACKAGES)) -pthread -lm -ldl
 DAEMON_LIBS = $(shell $(PKG_CONFIG) --libs $(DAEMON_PACKAGES))
 
 ALL_CFLAGS = -std=gnu17 $(OPTIMIZE) $(WARNINGS) $(HARDENING) $(SANITIZE_FLAGS) -fPIC \

@@ -115,7 +115,7 @@ static int take_options(struct aw_http_client *client, const struct aw_http_opti
 static void free_client(struct aw_http_client *client)
 {
     if (client->multi != NULL)
-        curl_multi_cleanup(client->multi); /* takes every socket off its watch */
+        http_curl.multi_cleanup(client->multi); /* takes every socket off its watch */
     aw_group_cancel(&client->group);
     AW_IGNORE(aw_group_wait(&client->group));
     http_origins_free(client);
@@ -123,17 +123,17 @@ static void free_client(struct aw_http_client *client)
     free(client->proxy);
     free(client->user_agent);
     free(client);
-    curl_global_cleanup();
+    http_curl.global_cleanup();
 }
 
 static int start(struct aw_http_client *client, uint32_t connections_max)
 {
-    client->multi = curl_multi_init();
+    client->multi = http_curl.multi_init();
     if (client->multi == NULL)
         return -ENOMEM;
     /* idle connections too: without a limit each host would keep some for ever */
-    curl_multi_setopt(client->multi, CURLMOPT_MAXCONNECTS, (long)connections_max);
-    curl_multi_setopt(client->multi, CURLMOPT_MAX_TOTAL_CONNECTIONS, (long)connections_max);
+    http_curl.multi_setopt(client->multi, CURLMOPT_MAXCONNECTS, (long)connections_max);
+    http_curl.multi_setopt(client->multi, CURLMOPT_MAX_TOTAL_CONNECTIONS, (long)connections_max);
     return http_loop_start(client);
 }
 
@@ -148,11 +148,14 @@ int aw_http_client_open(struct aw_http_client **ret_client, const struct aw_http
     int result = check_options(options, reterr);
     if (result < 0)
         return result;
-    if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
+    result = http_curl_load(reterr);
+    if (result < 0)
+        return result;
+    if (http_curl.global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
         return aw_error_set_code(reterr, -ENOMEM, "FAILED", "libcurl cannot start");
     struct aw_http_client *client = calloc(1, sizeof *client);
     if (client == NULL) {
-        curl_global_cleanup();
+        http_curl.global_cleanup();
         return aw_error_set_code(reterr, -ENOMEM, "FAILED", "no memory for an HTTP client");
     }
     uint32_t connections_max = or_default(options->connections_max, CONNECTIONS_DEFAULT);

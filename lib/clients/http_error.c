@@ -96,7 +96,7 @@ int http_transfer_outcome(const struct http_transfer *transfer, const char *full
         return 0;
     struct meaning meaning = meaning_of(transfer->code);
     const char *why = transfer->message[0] != '\0' ? transfer->message
-                                                   : curl_easy_strerror(transfer->code);
+                                                   : http_curl.easy_strerror(transfer->code);
     if (!http_transfer_sent(transfer) && strcmp(meaning.word, "LOST") == 0)
         meaning.word = "CONNECT";
     if (http_transfer_sent(transfer) && strcmp(meaning.word, "PROTOCOL") != 0)

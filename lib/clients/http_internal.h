@@ -18,7 +18,7 @@
 
 #include <await.h>
 #include <await/http.h>
-#include <curl/curl.h>
+#include "clients/http_curl.h"
 #include <sys/queue.h>
 
 #define HTTP_HEADERS_MAX 256u

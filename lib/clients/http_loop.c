@@ -15,13 +15,13 @@
 void http_loop_collect(struct aw_http_client *client)
 {
     int left;
-    for (CURLMsg *message; (message = curl_multi_info_read(client->multi, &left)) != NULL;) {
+    for (CURLMsg *message; (message = http_curl.multi_info_read(client->multi, &left)) != NULL;) {
         if (message->msg != CURLMSG_DONE)
             continue;
         char *private = NULL;
         CURL *easy = message->easy_handle;
         CURLcode code = message->data.result; /* the message goes with its handle */
-        curl_easy_getinfo(easy, CURLINFO_PRIVATE, &private);
+        http_curl.easy_getinfo(easy, CURLINFO_PRIVATE, &private);
         struct http_transfer *transfer = (struct http_transfer *)(void *)private;
         http_transfer_done(transfer, code);
     }
@@ -30,7 +30,7 @@ void http_loop_collect(struct aw_http_client *client)
 void http_loop_act(struct aw_http_client *client, curl_socket_t fd, int events)
 {
     int running;
-    CURLMcode code = curl_multi_socket_action(client->multi, fd, events, &running);
+    CURLMcode code = http_curl.multi_socket_action(client->multi, fd, events, &running);
     if (code != CURLM_OK && code != CURLM_BAD_SOCKET) {
         /* what it was doing is not known any more */
         struct http_transfer *transfer;
@@ -123,12 +123,12 @@ static int on_socket(CURL *easy, curl_socket_t fd, int what, void *context, void
     }
     watch = watch_start(client, fd, events);
     if (watch != NULL) {
-        curl_multi_assign(client->multi, fd, watch);
+        http_curl.multi_assign(client->multi, fd, watch);
         return 0;
     }
     /* A negative answer would end every transfer: only the one that needs the socket fails. */
     char *private = NULL;
-    curl_easy_getinfo(easy, CURLINFO_PRIVATE, &private);
+    http_curl.easy_getinfo(easy, CURLINFO_PRIVATE, &private);
     struct http_transfer *transfer = (struct http_transfer *)(void *)private;
     if (transfer != NULL) {
         transfer->failure = -ENOMEM;
@@ -173,9 +173,9 @@ int http_loop_start(struct aw_http_client *client)
 {
     client->timer_ns = AW_NEVER;
     aw_event_init(&client->timer_changed);
-    curl_multi_setopt(client->multi, CURLMOPT_SOCKETFUNCTION, on_socket);
-    curl_multi_setopt(client->multi, CURLMOPT_SOCKETDATA, client);
-    curl_multi_setopt(client->multi, CURLMOPT_TIMERFUNCTION, on_timer);
-    curl_multi_setopt(client->multi, CURLMOPT_TIMERDATA, client);
+    http_curl.multi_setopt(client->multi, CURLMOPT_SOCKETFUNCTION, on_socket);
+    http_curl.multi_setopt(client->multi, CURLMOPT_SOCKETDATA, client);
+    http_curl.multi_setopt(client->multi, CURLMOPT_TIMERFUNCTION, on_timer);
+    http_curl.multi_setopt(client->multi, CURLMOPT_TIMERDATA, client);
     return aw_group_spawn(&client->group, timer_task, client);
 }

@@ -100,7 +100,7 @@ static int add(struct curl_slist **list, const char *name, const char *value)
                                     : asprintf(&line, "%s: %s", name, value);
     if (length < 0)
         return -ENOMEM;
-    struct curl_slist *longer = curl_slist_append(*list, line);
+    struct curl_slist *longer = http_curl.slist_append(*list, line);
     free(line);
     if (longer == NULL)
         return -ENOMEM;
@@ -140,7 +140,7 @@ int http_message_list(const struct http_exchange *exchange, struct curl_slist **
     if (result == 0 && !has_expect)
         result = add(&list, "Expect", NULL);
     if (result < 0) {
-        curl_slist_free_all(list);
+        http_curl.slist_free_all(list);
         return result;
     }
     *ret_list = list;

@@ -19,13 +19,13 @@
 static int part_of(CURLU *parsed, CURLUPart part, unsigned flags, char *ret_text, size_t size)
 {
     char *text = NULL;
-    CURLUcode code = curl_url_get(parsed, part, &text, flags);
+    CURLUcode code = http_curl.url_get(parsed, part, &text, flags);
     if (code != CURLUE_OK)
         return code == CURLUE_OUT_OF_MEMORY ? -ENOMEM : -EINVAL;
     int result = strlen(text) < size ? 0 : -EINVAL;
     if (result == 0)
         memcpy(ret_text, text, strlen(text) + 1);
-    curl_free(text);
+    http_curl.free(text);
     return result;
 }
 
@@ -45,7 +45,7 @@ static void tidy_host(char *host)
 static int split(const char *url, char scheme[16], char port_text[8],
                  struct aw_http_origin *ret_origin)
 {
-    CURLU *parsed = curl_url();
+    CURLU *parsed = http_curl.url();
     if (parsed == NULL)
         return -ENOMEM;
     unsigned host_flags = 0;
@@ -53,7 +53,7 @@ static int split(const char *url, char scheme[16], char port_text[8],
     host_flags = CURLU_PUNYCODE; /* as libcurl itself will look for it */
 #endif
     *ret_origin = (struct aw_http_origin){0};
-    CURLUcode code = curl_url_set(parsed, CURLUPART_URL, url, CURLU_NON_SUPPORT_SCHEME);
+    CURLUcode code = http_curl.url_set(parsed, CURLUPART_URL, url, CURLU_NON_SUPPORT_SCHEME);
     int result = code == CURLUE_OK ? 0 : code == CURLUE_OUT_OF_MEMORY ? -ENOMEM : -EINVAL;
     if (result == 0)
         result = part_of(parsed, CURLUPART_SCHEME, 0, scheme, 16);
@@ -61,7 +61,7 @@ static int split(const char *url, char scheme[16], char port_text[8],
         result = part_of(parsed, CURLUPART_HOST, host_flags, ret_origin->host, HTTP_HOST_SIZE);
     if (result == 0 && part_of(parsed, CURLUPART_PORT, CURLU_DEFAULT_PORT, port_text, 8) < 0)
         port_text[0] = '\0';
-    curl_url_cleanup(parsed);
+    http_curl.url_cleanup(parsed);
     if (result == 0)
         tidy_host(ret_origin->host);
     return result == 0 && ret_origin->host[0] == '\0' ? -EINVAL : result;
@@ -115,20 +115,20 @@ int http_origin_of_proxy(const char *url, struct aw_http_origin *ret_origin)
 
 int http_url_follow(const char *url, const char *location, char **ret_url)
 {
-    CURLU *parsed = curl_url();
+    CURLU *parsed = http_curl.url();
     if (parsed == NULL)
         return -ENOMEM;
     char *text = NULL;
-    CURLUcode code = curl_url_set(parsed, CURLUPART_URL, url, 0);
+    CURLUcode code = http_curl.url_set(parsed, CURLUPART_URL, url, 0);
     if (code == CURLUE_OK)
-        code = curl_url_set(parsed, CURLUPART_URL, location, CURLU_URLENCODE);
+        code = http_curl.url_set(parsed, CURLUPART_URL, location, CURLU_URLENCODE);
     if (code == CURLUE_OK)
-        code = curl_url_get(parsed, CURLUPART_URL, &text, 0);
-    curl_url_cleanup(parsed);
+        code = http_curl.url_get(parsed, CURLUPART_URL, &text, 0);
+    http_curl.url_cleanup(parsed);
     if (code != CURLUE_OK)
         return code == CURLUE_OUT_OF_MEMORY ? -ENOMEM : -EINVAL;
     *ret_url = strdup(text);
-    curl_free(text);
+    http_curl.free(text);
     return *ret_url != NULL ? 0 : -ENOMEM;
 }
 
@@ -260,7 +260,7 @@ int http_origin_list(const struct http_origin *origin, struct curl_slist **list)
         length += snprintf(line + length, sizeof line - (size_t)length, "%c%s%s%s",
                            i == 0 ? ':' : ',', v6 ? "[" : "", address->text, v6 ? "]" : "");
     }
-    struct curl_slist *longer = curl_slist_append(*list, line);
+    struct curl_slist *longer = http_curl.slist_append(*list, line);
     if (longer == NULL)
         return -ENOMEM;
     *list = longer;

@@ -99,41 +99,41 @@ static CURLcode set_method(CURL *easy, const struct http_exchange *exchange)
     const char *method = exchange->method;
     bool is_post = strcmp(method, "POST") == 0;
     if (strcmp(method, "HEAD") == 0)
-        return curl_easy_setopt(easy, CURLOPT_NOBODY, 1L);
+        return http_curl.easy_setopt(easy, CURLOPT_NOBODY, 1L);
     bool has_body = exchange->body != NULL || is_post || strcmp(method, "PUT") == 0 ||
                     strcmp(method, "PATCH") == 0;
     CURLcode code = CURLE_OK;
     if (has_body) {
-        code = curl_easy_setopt(easy, CURLOPT_POST, 1L);
+        code = http_curl.easy_setopt(easy, CURLOPT_POST, 1L);
         if (code == CURLE_OK)
-            code = curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE,
+            code = http_curl.easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE,
                                     (curl_off_t)exchange->body_size);
         if (code == CURLE_OK)
-            code = curl_easy_setopt(easy, CURLOPT_POSTFIELDS,
+            code = http_curl.easy_setopt(easy, CURLOPT_POSTFIELDS,
                                     exchange->body != NULL ? exchange->body : "");
     }
     if (code == CURLE_OK && !is_post && (has_body || strcmp(method, "GET") != 0))
-        code = curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, method);
+        code = http_curl.easy_setopt(easy, CURLOPT_CUSTOMREQUEST, method);
     return code;
 }
 
 static CURLcode set_limits(CURL *easy, const struct aw_http_client *client)
 {
-    CURLcode code = curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
-    code = code ? code : curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
-    code = code ? code : curl_easy_setopt(easy, CURLOPT_HTTP_VERSION,
+    CURLcode code = http_curl.easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
+    code = code ? code : http_curl.easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
+    code = code ? code : http_curl.easy_setopt(easy, CURLOPT_HTTP_VERSION,
                                           (long)CURL_HTTP_VERSION_1_1);
-    code = code ? code : curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS,
+    code = code ? code : http_curl.easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS,
                                           (long)client->connect_timeout_ms);
-    code = code ? code : curl_easy_setopt(easy, CURLOPT_DNS_CACHE_TIMEOUT, 3600L);
-    code = code ? code : curl_easy_setopt(easy, CURLOPT_USERAGENT, client->user_agent);
-    code = code ? code : curl_easy_setopt(easy, CURLOPT_PROXY, client->proxy ? client->proxy : "");
-    code = code ? code : curl_easy_setopt(easy, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
+    code = code ? code : http_curl.easy_setopt(easy, CURLOPT_DNS_CACHE_TIMEOUT, 3600L);
+    code = code ? code : http_curl.easy_setopt(easy, CURLOPT_USERAGENT, client->user_agent);
+    code = code ? code : http_curl.easy_setopt(easy, CURLOPT_PROXY, client->proxy ? client->proxy : "");
+    code = code ? code : http_curl.easy_setopt(easy, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
     if (client->ca_file != NULL)
-        code = code ? code : curl_easy_setopt(easy, CURLOPT_CAINFO, client->ca_file);
+        code = code ? code : http_curl.easy_setopt(easy, CURLOPT_CAINFO, client->ca_file);
     if (client->accept_anybody) {
-        code = code ? code : curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, 0L);
-        code = code ? code : curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, 0L);
+        code = code ? code : http_curl.easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, 0L);
+        code = code ? code : http_curl.easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, 0L);
     }
     return code;
 }
@@ -141,12 +141,12 @@ static CURLcode set_limits(CURL *easy, const struct aw_http_client *client)
 static CURLcode set_callbacks(struct http_transfer *transfer)
 {
     CURL *easy = transfer->easy;
-    CURLcode code = curl_easy_setopt(easy, CURLOPT_PRIVATE, transfer);
-    code = code ? code : curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header);
-    code = code ? code : curl_easy_setopt(easy, CURLOPT_HEADERDATA, transfer);
-    code = code ? code : curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
-    code = code ? code : curl_easy_setopt(easy, CURLOPT_WRITEDATA, transfer);
-    code = code ? code : curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, transfer->message);
+    CURLcode code = http_curl.easy_setopt(easy, CURLOPT_PRIVATE, transfer);
+    code = code ? code : http_curl.easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header);
+    code = code ? code : http_curl.easy_setopt(easy, CURLOPT_HEADERDATA, transfer);
+    code = code ? code : http_curl.easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
+    code = code ? code : http_curl.easy_setopt(easy, CURLOPT_WRITEDATA, transfer);
+    code = code ? code : http_curl.easy_setopt(easy, CURLOPT_ERRORBUFFER, transfer->message);
     return code;
 }
 
@@ -158,16 +158,16 @@ static int set_up(struct http_transfer *transfer, const struct http_exchange *ex
         client->proxy_origin != NULL ? client->proxy_origin : transfer->origin;
     if (result == 0)
         result = http_origin_list(resolved, &transfer->resolve);
-    transfer->easy = result == 0 ? curl_easy_init() : NULL;
+    transfer->easy = result == 0 ? http_curl.easy_init() : NULL;
     if (transfer->easy == NULL)
         return -ENOMEM;
     CURL *easy = transfer->easy;
     CURLcode code = set_limits(easy, client);
     code = code ? code : set_callbacks(transfer);
-    code = code ? code : curl_easy_setopt(easy, CURLOPT_URL, exchange->url);
-    code = code ? code : curl_easy_setopt(easy, CURLOPT_HTTPHEADER, transfer->headers);
-    code = code ? code : curl_easy_setopt(easy, CURLOPT_RESOLVE, transfer->resolve);
-    code = code ? code : curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT,
+    code = code ? code : http_curl.easy_setopt(easy, CURLOPT_URL, exchange->url);
+    code = code ? code : http_curl.easy_setopt(easy, CURLOPT_HTTPHEADER, transfer->headers);
+    code = code ? code : http_curl.easy_setopt(easy, CURLOPT_RESOLVE, transfer->resolve);
+    code = code ? code : http_curl.easy_setopt(easy, CURLOPT_FRESH_CONNECT,
                                           exchange->request->fresh_connection ? 1L : 0L);
     code = code ? code : set_method(easy, exchange);
     return code == CURLE_OK ? 0 : code == CURLE_OUT_OF_MEMORY ? -ENOMEM : -EIO;
@@ -224,7 +224,7 @@ int http_transfer_start(struct http_transfer *transfer, struct aw_http_client *c
         return result;
     }
     result = set_up(transfer, exchange);
-    if (result == 0 && curl_multi_add_handle(client->multi, transfer->easy) != CURLM_OK)
+    if (result == 0 && http_curl.multi_add_handle(client->multi, transfer->easy) != CURLM_OK)
         result = -ENOMEM;
     if (result < 0)
         return aw_error_set_code(reterr, result, "FAILED", "cannot set up the request: %s",
@@ -237,7 +237,7 @@ int http_transfer_start(struct http_transfer *transfer, struct aw_http_client *c
 static void take_off(struct http_transfer *transfer)
 {
     if (transfer->added) {
-        curl_multi_remove_handle(transfer->client->multi, transfer->easy);
+        http_curl.multi_remove_handle(transfer->client->multi, transfer->easy);
         LIST_REMOVE(transfer, link);
         transfer->added = false;
     }
@@ -249,7 +249,7 @@ static void drop_handle(struct http_transfer *transfer)
 {
     transfer->sent = http_transfer_sent(transfer);
     take_off(transfer);
-    curl_easy_cleanup(transfer->easy);
+    http_curl.easy_cleanup(transfer->easy);
     transfer->easy = NULL;
     transfer->client = NULL;
 }
@@ -263,7 +263,7 @@ void http_transfer_done(struct http_transfer *transfer, CURLcode code)
 {
     transfer->done = true;
     transfer->code = code;
-    curl_easy_getinfo(transfer->easy, CURLINFO_OS_ERRNO, &transfer->os_error);
+    http_curl.easy_getinfo(transfer->easy, CURLINFO_OS_ERRNO, &transfer->os_error);
     drop_handle(transfer);
     aw_event_set(&transfer->progress);
 }
@@ -272,7 +272,7 @@ bool http_transfer_sent(const struct http_transfer *transfer)
 {
     long sent = 0;
     if (transfer->easy != NULL)
-        curl_easy_getinfo(transfer->easy, CURLINFO_REQUEST_SIZE, &sent);
+        http_curl.easy_getinfo(transfer->easy, CURLINFO_REQUEST_SIZE, &sent);
     return transfer->sent || sent > 0;
 }
 
@@ -281,9 +281,9 @@ void http_transfer_end(struct http_transfer *transfer)
     if (transfer->client != NULL)
         take_off(transfer);
     if (transfer->easy != NULL)
-        curl_easy_cleanup(transfer->easy);
-    curl_slist_free_all(transfer->headers);
-    curl_slist_free_all(transfer->resolve);
+        http_curl.easy_cleanup(transfer->easy);
+    http_curl.slist_free_all(transfer->headers);
+    http_curl.slist_free_all(transfer->resolve);
     aw_http_response_free(&transfer->head.response);
     free(transfer->head.text);
     free(transfer->body);
