@@ -95,6 +95,25 @@ def test_length_max_counts_what_is_not_committed_yet(make_daemon):
         assert queue_stats(one, "mails")["ready"] == 100
 
 
+def test_length_max_and_multi(make_daemon):
+    daemon = make_daemon(targets=WORKER, extra="[queue mails]\nlength_max = 3\n").start()
+    with daemon.connect() as client:
+        def transaction(count):
+            client.call("MULTI")
+            for _ in range(count):
+                client.call("SUBMIT", "QUEUE", "mails", "mail", "x")
+            return client.call("EXEC")
+
+        for _ in range(3):
+            assert isinstance(transaction(4), wire.Error)
+        # what was refused leaves nothing behind in the count
+        assert len(transaction(3)) == 3
+        assert isinstance(transaction(1), wire.Error)
+        assert queues(client)["mails"]["ready"] == 3
+        assert client.call("QUEUE", "PURGE", "mails") == 3
+        assert len(transaction(2)) == 2
+
+
 def test_bytes_max(make_daemon):
     daemon = make_daemon(targets=WORKER, extra="[queue mails]\nbytes_max = 10K\n").start()
     with daemon.connect() as client:
