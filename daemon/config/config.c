@@ -24,6 +24,7 @@ void config_set_defaults(struct config *config)
         .memory_max = 64 * MIB,
         .disk_free_min = 64 * MIB,
         .stop_timeout_ms = 30 * SECOND_MS,
+        .subscriber_output_max = 32 * MIB,
         .log_level = LOG_LEVEL_INFO,
     };
     config_queue_set_defaults(&config->queue_defaults);
@@ -57,6 +58,7 @@ void config_queue_set_defaults(struct config_queue *queue)
         .backoff_max_ms = HOUR_MS,
         .keep_ms = HOUR_MS,
         .keep_dead_ms = 30 * DAY_MS,
+        .weight = 1,
     };
 }
 

@@ -69,6 +69,8 @@ struct config_target {
     uint64_t connect_timeout_ms;
     uint32_t delivery; /* enum config_delivery */
     uint32_t coalesce; /* the most jobs in one transaction; 0: each has its own */
+    uint64_t rate_interval_ns; /* between two starts; 0: no limit */
+    uint32_t rate_burst;       /* starts at once after a pause */
     char *password_file;
     char *credential;
     struct config_http http;
@@ -84,6 +86,11 @@ struct config_queue {
     uint64_t keep_ms;
     uint64_t keep_dead_ms;
     uint64_t timeout_ms; /* 0: none */
+    uint64_t rate_interval_ns; /* between two starts; 0: no limit */
+    uint32_t rate_burst;       /* starts at once after a pause */
+    uint32_t length_max;       /* jobs that have not finished; 0: no limit */
+    uint64_t bytes_max;        /* of their arguments as stored; 0: no limit */
+    uint32_t weight;           /* jobs it may start in its turn */
 };
 
 struct config {
@@ -97,6 +104,7 @@ struct config {
     uint64_t memory_max;
     uint64_t disk_free_min;
     uint64_t stop_timeout_ms;
+    uint64_t subscriber_output_max; /* bytes of unread events before a client is disconnected */
     uint32_t log_level; /* enum config_log_level */
 
     struct config_socket *sockets; /* at least one */

@@ -10,6 +10,7 @@
 #define PIPELINE_POSTGRES 16
 #define PIPELINE_REDIS 1024
 #define PIPELINE_SQLITE 1
+#define SECOND_NS UINT64_C(1000000000)
 
 struct source config_source_of(const struct section *section, const char *name)
 {
@@ -189,9 +190,25 @@ static int refuse_http_keys(struct config_builder *builder, const struct section
     return 0;
 }
 
+/* Without a burst of its own a rate allows that of one second at once. */
+static int check_rate(struct config_builder *builder, const struct section *section,
+                      uint64_t interval_ns, uint32_t *burst)
+{
+    char title[SECTION_TITLE_SIZE];
+    if (*burst > 0 && interval_ns == 0)
+        return config_refuse(builder, config_source_of(section, "rate_burst"),
+                             "rate_burst in %s needs a rate",
+                             section_title(builder, section, title));
+    if (*burst == 0 && interval_ns > 0)
+        *burst = interval_ns < SECOND_NS ? (uint32_t)(SECOND_NS / interval_ns) : 1;
+    return 0;
+}
+
 static int check_target(struct config_builder *builder, const struct section *section)
 {
     struct config_target *target = &builder->config.targets[section->index];
+    if (check_rate(builder, section, target->rate_interval_ns, &target->rate_burst) < 0)
+        return -EINVAL;
     bool has_type = section->set[config_key_find(SECTION_TARGET, "type")].file != NULL;
     int result = require(builder, section, "type", has_type);
     if (result < 0)
@@ -237,8 +254,10 @@ static int check_socket(struct config_builder *builder, const struct section *se
 
 static int check_queue(struct config_builder *builder, const struct section *section)
 {
-    const struct config_queue *queue = &builder->config.queues[section->index];
+    struct config_queue *queue = &builder->config.queues[section->index];
     char title[SECTION_TITLE_SIZE];
+    if (check_rate(builder, section, queue->rate_interval_ns, &queue->rate_burst) < 0)
+        return -EINVAL;
     if (queue->backoff_min_ms <= queue->backoff_max_ms)
         return 0;
     struct source max_source = config_source_of(section, "backoff_max");

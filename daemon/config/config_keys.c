@@ -12,6 +12,7 @@
 #define MINUTE_MS (60 * SECOND_MS)
 #define HOUR_MS (60 * MINUTE_MS)
 #define DAY_MS (24 * HOUR_MS)
+#define RATE_MAX 1000000 /* a second, a minute or an hour */
 #define SOCKET_PATH_SIZE_MAX 107 /* sun_path without its NUL */
 
 static const char *const log_levels[] = {"error", "warning", "info", "debug", NULL};
@@ -31,6 +32,7 @@ static const struct config_key daemon_keys[] = {
     {"memory_max", VALUE_SIZE, FIELD(config, memory_max), MIB, TIB},
     {"disk_free_min", VALUE_SIZE, FIELD(config, disk_free_min), 0, 1024 * TIB},
     {"stop_timeout", VALUE_DURATION, FIELD(config, stop_timeout_ms), 0, HOUR_MS},
+    {"subscriber_output_max", VALUE_SIZE, FIELD(config, subscriber_output_max), 64 * KIB, GIB},
     {"log_level", VALUE_CHOICE, FIELD(config, log_level), .words = log_levels},
     {"zone", VALUE_TEXT, FIELD(config, zone)},
 };
@@ -67,6 +69,8 @@ static const struct config_key target_keys[] = {
      DAY_MS},
     {"retry_after_max", VALUE_DURATION, FIELD(config_target, http.retry_after_max_ms), SECOND_MS,
      30 * DAY_MS},
+    {"rate", VALUE_RATE, FIELD(config_target, rate_interval_ns), 0, RATE_MAX},
+    {"rate_burst", VALUE_NUMBER, FIELD(config_target, rate_burst), 0, RATE_MAX},
 };
 
 static const struct config_key queue_keys[] = {
@@ -77,10 +81,16 @@ static const struct config_key queue_keys[] = {
     {"keep", VALUE_DURATION, FIELD(config_queue, keep_ms), 0, 3650 * DAY_MS},
     {"keep_dead", VALUE_DURATION, FIELD(config_queue, keep_dead_ms), 0, 3650 * DAY_MS},
     {"timeout", VALUE_DURATION, FIELD(config_queue, timeout_ms), 0, 365 * DAY_MS},
+    {"rate", VALUE_RATE, FIELD(config_queue, rate_interval_ns), 0, RATE_MAX},
+    {"rate_burst", VALUE_NUMBER, FIELD(config_queue, rate_burst), 0, RATE_MAX},
+    {"length_max", VALUE_NUMBER, FIELD(config_queue, length_max), 0, 1000000000},
+    {"bytes_max", VALUE_SIZE, FIELD(config_queue, bytes_max), 0, 1024 * TIB},
+    {"weight", VALUE_NUMBER, FIELD(config_queue, weight), 1, 100},
 };
 
 #define COUNT(array) (sizeof(array) / sizeof *(array))
 _Static_assert(COUNT(daemon_keys) <= CONFIG_KEYS_MAX, "struct section has a source for each key");
+_Static_assert(COUNT(queue_keys) <= CONFIG_KEYS_MAX, "struct section has a source for each key");
 _Static_assert(COUNT(target_keys) <= CONFIG_KEYS_MAX, "struct section has a source for each key");
 
 /* In the order of enum section_kind. */

@@ -31,6 +31,7 @@ static size_t value_size(enum config_value_type type)
         return sizeof(char *);
     case VALUE_SIZE:
     case VALUE_DURATION:
+    case VALUE_RATE:
         return sizeof(uint64_t);
     case VALUE_NUMBER:
     case VALUE_MODE:

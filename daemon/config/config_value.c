@@ -114,6 +114,28 @@ static int set_quantity(const struct config_key *key, void *object, const char *
     return 0;
 }
 
+/* "<number>/<period>"; a number alone is a second's. */
+static int set_rate(const struct config_key *key, void *object, const char *text, char *reason)
+{
+    static const struct unit periods[] = {
+        {"", 1000000000}, {"/s", 1000000000}, {"/m", 60000000000}, {"/h", 3600000000000}, {NULL, 0},
+    };
+    size_t digits = strspn(text, "0123456789");
+    const struct unit *period = periods;
+    while (period->suffix && strcmp(period->suffix, text + digits) != 0)
+        period++;
+    uint64_t number;
+    if (!period->suffix || number_parse_unsigned(text, digits, 0, key->max, &number) < 0) {
+        snprintf(reason, CONFIG_REASON_SIZE,
+                 "must be a rate such as 100/s, 30/m or 5/h with a number from 1 to %llu, or 0 for "
+                 "no limit, got '%.40s'",
+                 (unsigned long long)key->max, text);
+        return -EINVAL;
+    }
+    *(uint64_t *)field(key, object) = number ? period->factor / number : 0;
+    return 0;
+}
+
 static int set_mode(const struct config_key *key, void *object, const char *text, char *reason)
 {
     size_t size = strlen(text);
@@ -196,6 +218,8 @@ static int set_value(const struct config_key *key, void *object, const char *tex
     case VALUE_SIZE:
     case VALUE_DURATION:
         return set_quantity(key, object, text, reason);
+    case VALUE_RATE:
+        return set_rate(key, object, text, reason);
     case VALUE_MODE:
         return set_mode(key, object, text, reason);
     case VALUE_CHOICE:

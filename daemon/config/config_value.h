@@ -10,6 +10,7 @@ enum config_value_type {
     VALUE_NUMBER,   /* uint32_t */
     VALUE_SIZE,     /* uint64_t bytes: 64M */
     VALUE_DURATION, /* uint64_t milliseconds: 500ms, 30s */
+    VALUE_RATE,     /* uint64_t nanoseconds from one to the next: 100/s, 30/m, 5/h; 0: no limit */
     VALUE_MODE,     /* uint32_t: 0660 */
     VALUE_CHOICE,   /* uint32_t: the position among the words */
     VALUE_FLAGS,    /* uint32_t: a bit for each of the words, in order; the last word means all */

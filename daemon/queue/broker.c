@@ -32,6 +32,8 @@ static void target_changed(struct target *target, void *context)
     else
         log_line(LOG_LEVEL_WARNING, "target %s: down, its jobs wait: %s", target->settings.name,
                  target->down_reason);
+    lanes->changed_ms = aw_wall_ms();
+    note_target(lanes->broker, target);
     dispatch(lanes);
 }
 
@@ -72,6 +74,9 @@ static void make_target(struct broker *broker, struct target_lanes *lanes,
     };
     aw_semaphore_init(&lanes->target.leases, settings->leases);
     lanes->capacity = target_capacity(&lanes->target);
+    lanes->changed_ms = aw_wall_ms();
+    token_bucket_init(&lanes->bucket, settings->rate_interval_ns, settings->rate_burst);
+    traffic_init(&lanes->traffic, aw_now_ns());
 }
 
 static int make_targets(struct broker *broker, struct aw_error *reterr)
@@ -141,6 +146,8 @@ static int start_tasks(struct broker *broker, struct aw_error *reterr)
         result = aw_group_spawn(&broker->background, clockwork_main, broker);
     if (result == 0)
         result = aw_group_spawn(&broker->background, watch_disk, broker);
+    if (result == 0)
+        result = aw_group_spawn(&broker->background, limits_main, broker);
     if (result < 0)
         return aw_error_set(reterr, result, "queue: cannot start its tasks: %s",
                             aw_error_text(result));
@@ -189,13 +196,17 @@ int broker_open(const struct config *configuration, struct broker **ret_broker,
     }
     broker->configuration = configuration;
     broker->disk_free_bytes = UINT64_MAX;
+    broker->next_token_ns = AW_NEVER;
     aw_event_init(&broker->clock_changed);
+    aw_event_init(&broker->token_wanted);
     aw_group_init(&broker->background, AW_GROUP_COLLECT);
     aw_group_init(&broker->commits, AW_GROUP_COLLECT);
     aw_group_init(&broker->executions, AW_GROUP_COLLECT);
     int result = make_targets(broker, reterr);
     if (result == 0)
         result = open_store(broker, reterr);
+    if (result == 0)
+        result = pause_load(broker, reterr);
     if (result == 0) {
         committer_init(&broker->committer, broker->store);
         job_id_open(&broker->ids, configuration->node, store_id_ceiling(broker->store));
@@ -280,6 +291,8 @@ void broker_close(struct broker *broker)
     schedules_free(broker->schedules);
     job_table_free(&broker->jobs);
     registry_free(broker);
+    for (uint32_t i = 0; i < broker->target_count; i++)
+        traffic_free(&broker->targets[i].traffic);
     free(broker->targets);
     free(broker);
 }

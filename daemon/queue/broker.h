@@ -12,6 +12,7 @@
 #include "protocol/argument.h"
 #include "protocol/buffer.h"
 #include "protocol/submit_options.h"
+#include "queue/events.h"
 #include "queue/job.h"
 #include "queue/walk_position.h"
 #include "targets/target.h"
@@ -228,6 +229,41 @@ AW_MUST_CHECK AW_SUSPENDS int broker_run(struct broker *broker, enum result_form
 /* The target of that name, for a lease. -ENOENT (NOTARGET), -ESHUTDOWN (UNAVAILABLE). */
 AW_MUST_CHECK int broker_find_target(struct broker *broker, struct argument name,
                                      struct target **ret_target, struct aw_error *reterr);
+
+/* --- queues and targets ----------------------------------------------------------------- */
+
+enum pause_kind { PAUSE_QUEUE = 0, PAUSE_TARGET = 1 }; /* stored: never change one */
+
+/* Nothing of a paused queue or target starts until it is resumed, also after a restart; what runs
+ * goes on, submissions are accepted. Comes back when it is durable. A queue need not exist yet.
+ * Negative errno with the reply's word in reterr->code. */
+AW_MUST_CHECK AW_SUSPENDS int broker_pause(struct broker *broker, enum pause_kind kind,
+                                           struct argument name, bool pause,
+                                           struct aw_error *reterr);
+
+/* Deletes the jobs of the queue that wait: those submitted before the call. Who awaits one is told
+ * that it was cancelled. *ret_count is how many were deleted, also when it was interrupted. Nothing
+ * of the queue starts meanwhile. */
+AW_MUST_CHECK AW_SUSPENDS int broker_purge_queue(struct broker *broker, struct argument name,
+                                                 uint64_t *ret_count, struct aw_error *reterr);
+
+/* Append an array of maps, from what memory holds. */
+void broker_list_queues(const struct broker *broker, struct buffer *out);
+void broker_list_targets(const struct broker *broker, struct buffer *out);
+
+/* Append one map with everything. -ENOENT: no such queue or target. */
+AW_MUST_CHECK AW_SUSPENDS int broker_queue_statistics(struct broker *broker, struct argument name,
+                                                      struct buffer *out, struct aw_error *reterr);
+AW_MUST_CHECK int broker_target_statistics(struct broker *broker, struct argument name,
+                                           struct buffer *out, struct aw_error *reterr);
+
+/* --- events ------------------------------------------------------------------------------ */
+
+/* Has every event told to the listener from now on; NULL: to nobody. */
+void broker_listen(struct broker *broker, event_listener listener, void *context);
+
+/* Tells an event; what it says must be durable. */
+void broker_event(struct broker *broker, const struct event *event);
 
 /* Comes back once the committer has done all that was asked of it before: 0, or how the caller was
  * interrupted. For the watchdog. */

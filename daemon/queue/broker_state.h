@@ -11,6 +11,8 @@
 #include "queue/job_table.h"
 #include "queue/lane.h"
 #include "queue/store.h"
+#include "queue/token_bucket.h"
+#include "queue/traffic.h"
 
 #define LANES_MAX 20000u
 #define LANE_BUCKETS 1024u
@@ -21,7 +23,14 @@ struct job_queue {
     struct job_queue *next;
     char *name;
     const struct config_queue *settings;
+    struct lane *lanes; /* linked by queue_next */
     uint32_t running;
+    uint64_t paused_ms; /* since when nothing starts, 0: it is not paused */
+    uint32_t purging;   /* how many purges are under way: nothing starts either */
+    uint64_t accepted;  /* jobs that are on their way to the store, */
+    uint64_t accepted_bytes; /* and their arguments */
+    struct token_bucket bucket;
+    struct traffic traffic;
 };
 
 /* A target of the configuration and the lanes that feed it. */
@@ -33,6 +42,10 @@ struct target_lanes {
     uint32_t running;
     uint32_t capacity;
     bool started;
+    uint64_t paused_ms;  /* since when nothing starts, 0: it is not paused */
+    uint64_t changed_ms; /* when it went up or down last */
+    struct token_bucket bucket;
+    struct traffic traffic;
 };
 
 struct lane_slot { /* the registry's hash chain */
@@ -64,6 +77,7 @@ struct broker {
     struct job_id_generator ids;
 
     struct job_queue *queues;
+    uint32_t queue_count;
     struct lane_slot *lane_buckets[LANE_BUCKETS];
     struct lane **lanes; /* by id - 1 */
     uint32_t lane_count;
@@ -72,6 +86,12 @@ struct broker {
     uint64_t window_bytes; /* of all windows; running jobs and pending changes come on top */
 
     struct watch *watches[WATCH_BUCKETS];
+
+    event_listener listener; /* NULL: nobody listens */
+    void *listener_context;
+
+    uint64_t next_token_ns; /* when something that waits for a token may start; AW_NEVER */
+    struct aw_event token_wanted;
 
     uint64_t next_due_ms;   /* no scheduled job is due before it */
     uint64_t next_purge_ms;
@@ -102,7 +122,40 @@ struct lane *registry_stored_lane(void *broker, const char *queue, const char *t
                                   uint32_t id);
 /* The queues' settings, from a configuration that has changed. */
 void registry_look_up_settings(struct broker *broker);
+/* The queue of that name; with `make` made if need be. NULL: none, no memory, or too many. */
+struct job_queue *registry_queue(struct broker *broker, const char *name, size_t name_size,
+                                 bool make);
 void registry_free(struct broker *broker);
+
+/* --- limits.c: how much a queue holds, and how fast things start ----------------------- */
+/* Whether the queue takes a job with that many bytes of arguments: 0, or -ENOSPC and FULL. */
+AW_MUST_CHECK int limits_check(const struct job_queue *queue, uint64_t payload_size,
+                               struct aw_error *reterr);
+/* The job is on its way to the store; it has arrived there, or never will. */
+void limits_accepted(const struct job *job);
+void limits_stored(const struct job *job);
+/* Whether there is a token; if not, dispatch_all comes when there is. */
+bool limits_have_token(struct broker *broker, const struct token_bucket *bucket);
+/* Both have one: a job starts. */
+void limits_take_tokens(struct target_lanes *target, struct job_queue *queue);
+/* The task that waits for tokens. */
+AW_SUSPENDS int limits_main(void *broker);
+
+/* --- note.c: statistics and events of what happens, each once it is durable ------------- */
+void note_submitted(struct broker *broker, const struct job *job);
+void note_started(const struct execution_record *record);
+void note_ran(const struct execution_record *record);
+void note_settled(const struct execution_record *record);
+/* Of a job that ended without having run. */
+void note_ended(struct broker *broker, const struct ended_job *ended);
+/* `lane` NULL: not known. */
+void note_cancelled(struct broker *broker, uint64_t id, const struct lane *lane);
+void note_progress(struct broker *broker, uint64_t id, uint32_t percent, struct argument text);
+void note_target(struct broker *broker, const struct target *target);
+
+/* --- pause.c ---------------------------------------------------------------------------- */
+/* What the store says is paused. Before the committer runs. */
+AW_MUST_CHECK AW_SUSPENDS int pause_load(struct broker *broker, struct aw_error *reterr);
 
 /* --- submit.c: finds the target and checks the arguments ------------------------------- */
 AW_MUST_CHECK int broker_check(struct broker *broker, struct argument name,

@@ -26,6 +26,7 @@ static void stored_cancel_done(struct store_change *change, int result)
     if (result == 0 && change->applied) {
         broker->counters.cancelled++;
         clockwork_note_purge(broker, change->now_ms);
+        note_cancelled(broker, change->id, change->lane);
         /* a refill may have brought it into memory between the question and the commit */
         consequences_drop(broker, change->id);
         watches_finish(broker, change->id, JOB_CANCELLED, NULL, "", "");

@@ -12,6 +12,7 @@ static void admit_woken(struct broker *broker, struct store_change *change)
         struct job *job = change->woken;
         change->woken = job->next;
         only = job->lane->target;
+        job->ready_ms = aw_wall_ms();
         window_admit(broker, job);
         count++;
     }
@@ -27,6 +28,7 @@ static void tell_ended(struct broker *broker, const struct ended_job *ended)
     count_final(broker, ended->state);
     clockwork_note_purge(broker, ended->purge_ms);
     consequences_drop(broker, ended->id);
+    note_ended(broker, ended);
     watches_finish(broker, ended->id, ended->state, NULL, ended->code, ended->message);
 }
 

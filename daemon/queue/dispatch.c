@@ -1,8 +1,8 @@
 /* dispatch.c - which job runs next, and its execution.
  *
- * A target takes jobs while it is up and has room; its lanes are served in turn, one job each, so
- * that no queue starves another. Within a lane the order is priority, then age. A queue's
- * concurrency counts over all targets. */
+ * A target takes jobs while it is up, not paused and has room; its lanes are served in turn, each
+ * with as many jobs as its queue's weight, so that no queue starves another (ADR 7). Within a lane
+ * the order is priority, then age. A queue's concurrency and rate count over all targets. */
 #include "queue/broker_state.h"
 
 #include "admin/log.h"
@@ -13,13 +13,25 @@
 
 static int execute(void *argument);
 
-/* The next lane in turn that may start a job. */
+static bool may_start(struct broker *broker, const struct job_queue *queue)
+{
+    return queue->running < queue->settings->concurrency && queue->paused_ms == 0 &&
+           queue->purging == 0 && limits_have_token(broker, &queue->bucket);
+}
+
+/* The next lane in turn that may start a job. Its turn ends when it has started as many as its
+ * weight, or cannot start one; it keeps nothing for the next. */
 static struct lane *next_lane(struct target_lanes *target)
 {
     for (uint32_t i = 0; i < target->lane_count; i++) {
         struct lane *lane = target->turn;
-        target->turn = lane_slot_of(lane)->ring_next;
-        if (lane->queue->running < lane->queue->settings->concurrency)
+        bool starts = may_start(target->broker, lane->queue);
+        if (starts && lane->credit == 0)
+            lane->credit = lane->queue->settings->weight;
+        lane->credit = starts ? lane->credit - 1 : 0;
+        if (lane->credit == 0)
+            target->turn = lane_slot_of(lane)->ring_next;
+        if (starts)
             return lane;
     }
     return NULL;
@@ -55,8 +67,10 @@ static bool start(struct target_lanes *target, struct lane *lane)
     record->job->record = record;
     target->running++;
     lane->queue->running++;
-    if (aw_group_spawn(&broker->executions, execute, record) == 0)
+    if (aw_group_spawn(&broker->executions, execute, record) == 0) {
+        limits_take_tokens(target, lane->queue);
         return true;
+    }
     target->running--;
     lane->queue->running--;
     record->job->record = NULL;
@@ -76,7 +90,9 @@ void dispatch(struct target_lanes *target)
 {
     struct broker *broker = target->broker;
     while (target->lane_count > 0 && !broker->stopping && target->target.up &&
-           has_room(target) && !committer_is_congested(&broker->committer)) {
+           target->paused_ms == 0 && has_room(target) &&
+           !committer_is_congested(&broker->committer) &&
+           limits_have_token(broker, &target->bucket)) {
         struct lane *lane = next_lane(target);
         if (!lane || !start(target, lane))
             return;
@@ -119,9 +135,12 @@ static void run_job(struct execution_record *record)
         outcome_set(&record->outcome, OUTCOME_STOPPED, "", "cancelled before it began");
     else if (!mark_started(record))
         outcome_set(&record->outcome, OUTCOME_UNAVAILABLE, "", "it could not be marked as started");
-    else
+    else {
+        note_started(record);
         record->target->target.type->execute(&record->target->target, &execution,
                                              &record->outcome);
+        note_ran(record);
+    }
     record->in_scope = false;
     record->timed_out = job->timeout_ms && aw_scope_expired(&record->scope) &&
                         !record->scope.cancelled;

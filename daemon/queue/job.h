@@ -68,6 +68,7 @@ struct job {
     struct job_extras *extras;  /* until it is stored; freed with the job */
     struct job *successor;      /* the same job, retried before this execution of it had ended */
     uint64_t due_ms;            /* wall clock: when a scheduled job becomes ready, 0: never was */
+    uint64_t ready_ms;          /* when it began to wait; 0: with its submission, as far as known */
     uint64_t started_ms;        /* of the last attempt */
     uint64_t timeout_ms;        /* of one execution; 0: none */
     uint64_t backoff_min_ms;

@@ -30,6 +30,8 @@ struct lane {
     struct job_queue *queue;
     struct target_lanes *target; /* NULL: no such target in the configuration */
     char *target_name;
+    struct lane *queue_next;     /* of the same queue */
+    uint32_t credit;             /* jobs it may still start in its turn */
     struct lane *next_touched;   /* its counts changed in the transaction that runs */
     bool stored;                 /* its row is committed */
     bool touched;

@@ -61,12 +61,13 @@ static char *copy_name(const char *name, size_t size)
     return copy;
 }
 
-static struct job_queue *find_queue(struct broker *broker, const char *name, size_t name_size)
+struct job_queue *registry_queue(struct broker *broker, const char *name, size_t name_size,
+                                 bool make)
 {
     struct job_queue *queue = broker->queues;
     while (queue && !same(queue->name, name, name_size))
         queue = queue->next;
-    if (queue)
+    if (queue || !make || broker->queue_count >= LANES_MAX)
         return queue;
     queue = calloc(1, sizeof *queue);
     char *copy = copy_name(name, name_size);
@@ -77,8 +78,12 @@ static struct job_queue *find_queue(struct broker *broker, const char *name, siz
     }
     queue->name = copy;
     queue->settings = config_find_queue(broker->configuration, name, name_size);
+    token_bucket_init(&queue->bucket, queue->settings->rate_interval_ns,
+                      queue->settings->rate_burst);
+    traffic_init(&queue->traffic, aw_now_ns());
     queue->next = broker->queues;
     broker->queues = queue;
+    broker->queue_count++;
     return queue;
 }
 
@@ -111,13 +116,16 @@ static struct lane *make_lane(struct broker *broker, uint32_t id, const char *qu
         return NULL;
     struct lane *lane = &slot->lane;
     lane->id = id;
-    lane->queue = find_queue(broker, queue, queue_size);
+    lane->queue = registry_queue(broker, queue, queue_size, true);
     lane->target_name = copy_name(target, target_size);
     lane->target = registry_target(broker, target, target_size);
     lane->complete = true;
     if (lane->queue && lane->target_name &&
-        add_lane(broker, slot, hash_of(queue, queue_size, target, target_size)))
+        add_lane(broker, slot, hash_of(queue, queue_size, target, target_size))) {
+        lane->queue_next = lane->queue->lanes;
+        lane->queue->lanes = lane;
         return lane;
+    }
     free(lane->target_name);
     free(slot);
     return NULL;
@@ -155,9 +163,13 @@ struct lane *registry_stored_lane(void *context, const char *queue, const char *
 
 void registry_look_up_settings(struct broker *broker)
 {
-    for (struct job_queue *queue = broker->queues; queue; queue = queue->next)
+    uint64_t now_ns = aw_now_ns();
+    for (struct job_queue *queue = broker->queues; queue; queue = queue->next) {
         queue->settings =
             config_find_queue(broker->configuration, queue->name, strlen(queue->name));
+        token_bucket_change(&queue->bucket, queue->settings->rate_interval_ns,
+                            queue->settings->rate_burst, now_ns);
+    }
 }
 
 void registry_free(struct broker *broker)
@@ -175,6 +187,7 @@ void registry_free(struct broker *broker)
     while (broker->queues) {
         struct job_queue *queue = broker->queues;
         broker->queues = queue->next;
+        traffic_free(&queue->traffic);
         free(queue->name);
         free(queue);
     }

@@ -157,6 +157,9 @@ int broker_worker_says(struct broker *broker, const struct worker_word *word,
                                  "smaller one");
     if (result < 0)
         return aw_error_set_code(reterr, result, "ERR", "%s", aw_error_text(result));
+    if (word->kind == WORKER_PROGRESS)
+        note_progress(broker, word->id, (uint32_t)word->number,
+                      word->text ? *word->text : (struct argument){0});
     if (word->kind == WORKER_ACK || word->kind == WORKER_NACK)
         return wait_until_settled(broker, word->id, &settlement, reterr);
     return 0;

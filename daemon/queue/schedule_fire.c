@@ -17,11 +17,18 @@
 #define LATE_MS 10000u
 #define MISFIRE_ALL_MAX 1000u
 
+static void tell_missed(struct schedule *schedule, const char *why)
+{
+    broker_event(schedule->broker, &(struct event){.kind = EVENT_MISSED, .cron = schedule->name,
+                                                   .error_message = why});
+}
+
 void schedule_failed(struct schedule *schedule, const struct aw_error *error)
 {
     char text[AW_ERROR_CODE_SIZE + AW_ERROR_MESSAGE_SIZE + 2];
     (void)snprintf(text, sizeof text, "%s%s%s", error->code, error->code[0] ? " " : "",
                    error->message);
+    tell_missed(schedule, text);
     if (schedule->error && strcmp(schedule->error, text) == 0)
         return; /* said already */
     log_line(LOG_LEVEL_ERROR, "schedule %s: no job: %s", schedule->name, text);
@@ -67,6 +74,8 @@ static void job_stored(void *context, uint64_t id, const struct aw_error *error)
         return;
     }
     schedule->last_job = id;
+    broker_event(schedule->broker,
+                 &(struct event){.kind = EVENT_FIRED, .job = id, .cron = schedule->name});
     free(schedule->error);
     schedule->error = NULL;
 }
@@ -96,6 +105,7 @@ static void submit(struct schedule *schedule)
 static void skip(struct schedule *schedule, const char *why)
 {
     log_line(LOG_LEVEL_WARNING, "schedule %s: %s", schedule->name, why);
+    tell_missed(schedule, why);
     schedule_step(schedule);
 }
 

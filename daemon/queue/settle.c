@@ -112,6 +112,7 @@ static void tell(struct execution_record *record)
                  job_state_name(change->state));
         return;
     }
+    note_settled(record);
     if (change->kind == CHANGE_FINISH) {
         count_final(broker, change->state);
         clockwork_note_purge(broker, change->purge_ms);
@@ -252,6 +253,7 @@ void settle(struct execution_record *record)
     struct job_queue *queue = job->lane->queue;
     tell_settlement(outcome, false);
     job->record = NULL;
+    job->ready_ms = aw_wall_ms();
     window_return(broker, job); /* which may free it */
     dispatch_leave_queue(broker, queue);
     buffer_free(&outcome->result);

@@ -20,6 +20,7 @@ struct steering_request {
     uint64_t ids[STEER_JOBS];
     uint64_t positions[STEER_JOBS];
     bool changed[STEER_JOBS];
+    struct lane *waited[STEER_JOBS]; /* of the jobs deleted that had not finished */
 };
 
 /* A job that is ready again in the store. */
@@ -31,6 +32,7 @@ static void admit(struct broker *broker, struct job *job)
         before->successor = job;
         return;
     }
+    job->ready_ms = aw_wall_ms();
     window_admit(broker, job);
 }
 
@@ -54,6 +56,8 @@ static void after_delete(struct steering_request *request, uint32_t index)
     /* a refill may have brought it into memory between the question and the commit */
     consequences_drop(broker, id);
     watches_finish(broker, id, JOB_CANCELLED, NULL, "", "");
+    if (request->waited[index])
+        note_cancelled(broker, id, request->waited[index]);
 }
 
 static void admit_all(struct broker *broker, struct store_change *change)
@@ -170,7 +174,8 @@ int broker_steer(struct broker *broker, enum steer_action action, const uint64_t
             .action = action,
             .ids = request->ids,
             .positions = request->positions,
-            .changed = request->changed};
+            .changed = request->changed,
+            .waited = request->waited};
         result = steer_each(request, unique, unique_count);
     }
     free(request);

@@ -32,6 +32,8 @@ enum store_change_kind {
     CHANGE_MARK,   /* ready -> ready, marked as started (`now_ms`), or not any more (0) */
     CHANGE_CANCEL, /* scheduled, blocked or ready -> cancelled; for a job that is only on disk */
     CHANGE_WAKE,   /* scheduled jobs whose time has come -> ready, at most `limit` */
+    CHANGE_DROP,   /* a job that waits is cancelled and deleted */
+    CHANGE_PAUSE,  /* the queue or target `name` is paused since `now_ms`, or not any more (0) */
     CHANGE_PURGE,  /* finished jobs whose time is over are deleted, at most `limit` */
     CHANGE_EXPIRE, /* jobs that should have started by `now_ms` -> dead, at most `limit` */
     CHANGE_RELEASE, /* what the ends of jobs mean for those AFTER them, where one change was not
@@ -59,6 +61,7 @@ struct store_steering {
     const uint64_t *ids;
     const uint64_t *positions; /* RETRY: ids that no job has, for the ends of SERIAL lines */
     bool *changed;      /* filled: whether each was */
+    struct lane **waited; /* filled, of DELETE: the lane of one that had not finished, else NULL */
     uint32_t count;
     uint32_t processed; /* filled: of the ids; fewer when `bytes_max` is reached */
 };
@@ -67,6 +70,7 @@ struct store_steering {
 struct ended_job {
     struct ended_job *next;
     uint64_t id;
+    struct lane *lane;
     uint64_t purge_ms;
     enum job_state state;
     uint8_t flags;    /* the store's own */
@@ -92,7 +96,8 @@ struct store_change {
     struct store_change *next;
     enum store_change_kind kind;
     struct job *job;              /* INSERT, FINISH, RETRY, MARK */
-    uint64_t id;                  /* CANCEL */
+    uint64_t id;                  /* CANCEL, DROP; PAUSE: enum pause_kind */
+    const char *name;             /* PAUSE */
     enum job_state state;         /* FINISH */
     uint64_t now_ms;              /* of the wall clock; RETRY does without */
     uint64_t purge_ms;            /* FINISH, CANCEL: delete it then; FINISH: 0 deletes it at once */
@@ -110,6 +115,7 @@ struct store_change {
     const struct store_schedule *schedule;
 
     /* filled by the store */
+    struct lane *lane;  /* CANCEL, DROP: of the job */
     bool applied;       /* the job was in the state this change starts from */
     uint32_t changed;   /* WAKE, PURGE, EXPIRE, STEER: how many */
     struct job *woken;  /* jobs that became ready, linked by `next`, the receiver's */
@@ -174,6 +180,21 @@ AW_MUST_CHECK AW_SUSPENDS int store_read_ready(struct store *store, struct lane 
                                                struct lane_key after, uint32_t limit,
                                                uint64_t bytes_max, struct job **ret_jobs,
                                                bool *ret_end, struct aw_error *reterr);
+
+/* The keys of the lane's ready jobs behind `after`, in order, and the ids of those that are
+ * scheduled or blocked, from above `after`: at most `limit`, how many there are in *ret_count. */
+AW_MUST_CHECK AW_SUSPENDS int store_list_ready(struct store *store, const struct lane *lane,
+                                               struct lane_key after, uint32_t limit,
+                                               struct lane_key *keys, uint32_t *ret_count,
+                                               struct aw_error *reterr);
+AW_MUST_CHECK AW_SUSPENDS int store_list_held(struct store *store, const struct lane *lane,
+                                              uint64_t after, uint32_t limit, uint64_t *ids,
+                                              uint32_t *ret_count, struct aw_error *reterr);
+
+/* What is paused; false: there is no memory for it. */
+typedef bool (*store_paused_visitor)(void *context, int kind, const char *name, uint64_t since_ms);
+AW_MUST_CHECK AW_SUSPENDS int store_read_paused(struct store *store, store_paused_visitor visitor,
+                                                void *context, struct aw_error *reterr);
 
 /* When the next scheduled job is due, the next finished one may go, the next one expires;
  * UINT64_MAX: none. */

@@ -112,6 +112,7 @@ static const char version_2[] =
     /* a dead job among millions that are done, a blocked one among millions that are not */
     "CREATE INDEX job_failed ON job (state, lane) WHERE state > 4;\n"
     "CREATE INDEX job_blocked ON job (lane) WHERE state = 1;\n"
+    "CREATE INDEX job_scheduled ON job (lane) WHERE state = 0;\n"
     "CREATE TRIGGER job_goes AFTER DELETE ON job WHEN old.flags <> 0 BEGIN\n"
     "  DELETE FROM extra WHERE job = old.id;\n"
     "  DELETE FROM bind WHERE child = old.id;\n"
@@ -179,6 +180,9 @@ const char *const store_statement_texts[STATEMENTS] = {
         "ORDER BY at_ms, id LIMIT ?2)) WHERE total - size < ?3) RETURNING " JOB_COLUMNS,
     [STATEMENT_PURGE] = "DELETE FROM job WHERE id IN (SELECT id FROM job WHERE state >= 4 AND "
                         "at_ms <= ?1 ORDER BY at_ms LIMIT ?2) RETURNING lane, state",
+    [STATEMENT_DROP] = "DELETE FROM job WHERE id = ?1 AND state = 6",
+    [STATEMENT_PAUSE] = "INSERT OR IGNORE INTO paused (kind, name, since_ms) VALUES (?1, ?2, ?3)",
+    [STATEMENT_RESUME] = "DELETE FROM paused WHERE kind = ?1 AND name = ?2",
     [STATEMENT_LANE_INSERT] = "INSERT INTO lane (id, queue, target) VALUES (?1, ?2, ?3)",
     [STATEMENT_LANE_COUNTS] =
         "UPDATE lane SET scheduled = ?2, blocked = ?3, ready = ?4, running = ?5, done = ?6, "
@@ -189,6 +193,15 @@ const char *const store_statement_texts[STATEMENTS] = {
         "SELECT " JOB_COLUMNS " FROM job WHERE state = 2 AND lane = ?1 AND priority = ?2 AND "
         "id > ?3 UNION ALL SELECT " JOB_COLUMNS " FROM job WHERE state = 2 AND lane = ?1 AND "
         "priority > ?2 ORDER BY priority, id LIMIT ?4",
+    [STATEMENT_LIST_READY] =
+        "SELECT priority, id FROM job WHERE state = 2 AND lane = ?1 AND priority = ?2 AND id > ?3 "
+        "UNION ALL SELECT priority, id FROM job WHERE state = 2 AND lane = ?1 AND priority > ?2 "
+        "ORDER BY priority, id LIMIT ?4",
+    [STATEMENT_LIST_HELD] =
+        "SELECT id FROM job INDEXED BY job_scheduled WHERE state = 0 AND lane = ?1 AND id > ?2 "
+        "UNION ALL SELECT id FROM job INDEXED BY job_blocked WHERE state = 1 AND lane = ?1 AND "
+        "id > ?2 ORDER BY id LIMIT ?3",
+    [STATEMENT_READ_PAUSED] = "SELECT kind, name, since_ms FROM paused",
     [STATEMENT_NEXT_DUE] = "SELECT at_ms FROM job WHERE state = 0 ORDER BY at_ms LIMIT 1",
     [STATEMENT_NEXT_PURGE] = "SELECT at_ms FROM job WHERE state >= 4 ORDER BY at_ms LIMIT 1",
     [STATEMENT_READ_JOB] = "SELECT " JOB_COLUMNS " FROM job WHERE id = ?1",

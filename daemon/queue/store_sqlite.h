@@ -20,10 +20,16 @@ enum statement {
     STATEMENT_CANCEL,
     STATEMENT_WAKE,
     STATEMENT_PURGE,
+    STATEMENT_DROP,
+    STATEMENT_PAUSE,
+    STATEMENT_RESUME,
     STATEMENT_LANE_INSERT,
     STATEMENT_LANE_COUNTS,
     STATEMENT_CEILING,
     STATEMENT_READ_READY,
+    STATEMENT_LIST_READY,
+    STATEMENT_LIST_HELD,
+    STATEMENT_READ_PAUSED,
     STATEMENT_NEXT_DUE,
     STATEMENT_NEXT_PURGE,
     STATEMENT_READ_JOB,
@@ -127,6 +133,10 @@ AW_MUST_CHECK AW_SUSPENDS int store_run(struct store *store, enum statement whic
  * transaction; JOB_STATES: it did not exist, or does not any more. */
 void store_count(struct store *store, struct lane *lane, enum job_state from, enum job_state to,
                  size_t payload_size);
+
+/* store_sqlite_pause.c: CHANGE_PAUSE. */
+AW_MUST_CHECK AW_SUSPENDS int store_pause(struct store *store, struct store_change *change,
+                                          struct aw_error *reterr);
 
 /* A waiting job is cancelled, with all that follows from it. */
 AW_MUST_CHECK AW_SUSPENDS int store_cancel(struct store *store, struct store_change *change,

@@ -168,6 +168,7 @@ int store_end_job(struct store *store, struct store_change *change, uint64_t id,
     if (state == JOB_DEAD && lane_keep_dead_ms(head.lane) > keep_ms)
         keep_ms = lane_keep_dead_ms(head.lane);
     *ended = (struct ended_job){.id = id,
+                                .lane = head.lane,
                                 .purge_ms = change->now_ms + keep_ms,
                                 .state = state,
                                 .flags = head.flags,

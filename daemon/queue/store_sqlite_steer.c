@@ -188,6 +188,7 @@ static int steer_one(struct store *store, struct store_change *change, uint32_t 
         break;
     }
     steering->changed[index] = changed || *ret_job;
+    steering->waited[index] = changed && !job_state_is_final(look.state) ? look.lane : NULL;
     change->changed += steering->changed[index] ? 1 : 0;
     return result;
 }

@@ -258,6 +258,7 @@ static int cancel_from(struct store *store, struct store_change *change, enum jo
         struct lane *lane = row_lane(store, statement, 0);
         change->applied = true;
         ending.flags = (uint8_t)sqlite3_column_int(statement, 2);
+        change->lane = lane;
         if (lane)
             store_count(store, lane, from, JOB_CANCELLED,
                         (size_t)sqlite3_column_int64(statement, 1));
@@ -276,6 +277,19 @@ int store_cancel(struct store *store, struct store_change *change, struct aw_err
     int result = 0;
     for (size_t i = 0; i < sizeof from / sizeof from[0] && result == 0 && !change->applied; i++)
         result = cancel_from(store, change, from[i], reterr);
+    return result;
+}
+
+/* Cancelled first, so that what waits for it learns of that as ever. */
+static int drop_job(struct store *store, struct store_change *change, struct aw_error *reterr)
+{
+    int result = store_cancel(store, change, reterr);
+    if (result < 0 || !change->applied)
+        return result;
+    store_bind_number(store->statements[STATEMENT_DROP], 1, change->id);
+    result = store_run(store, STATEMENT_DROP, "deleting a waiting job", reterr);
+    if (result == 0 && change->lane)
+        store_count(store, change->lane, JOB_CANCELLED, JOB_STATES, 0);
     return result;
 }
 
@@ -359,6 +373,10 @@ int store_apply(struct store *store, struct store_change *change, struct aw_erro
         return mark_job(store, change, reterr);
     case CHANGE_CANCEL:
         return store_cancel(store, change, reterr);
+    case CHANGE_DROP:
+        return drop_job(store, change, reterr);
+    case CHANGE_PAUSE:
+        return store_pause(store, change, reterr);
     case CHANGE_WAKE:
         return wake_jobs(store, change, reterr);
     case CHANGE_PURGE:

@@ -32,6 +32,7 @@ void submit_take_in(struct broker *broker, struct store_change *change)
 {
     struct job *job = change->job;
     broker->counters.submitted++;
+    note_submitted(broker, job);
     job_extras_drop(job);
     if (job->expire_ms)
         clockwork_note_expiry(broker, job->expire_ms);
@@ -53,6 +54,7 @@ static void stored(struct store_change *change, int result)
     struct submission *submission = change->context;
     struct broker *broker = submission->broker;
     struct job *job = change->job;
+    limits_stored(job);
     if (result < 0) {
         struct aw_error error;
         (void)aw_error_set_code(&error, result, "FULL",
@@ -187,6 +189,10 @@ int submit_make_job(struct broker *broker, const struct submit_options *options,
     if (!lane)
         return refuse(broker, reterr, -ENOSPC, "FULL",
                       "too many queues (20,000 pairs of queue and target), or no memory");
+    if (limits_check(lane->queue, job_payload_size(arguments, count), reterr) < 0) {
+        broker->counters.refused++;
+        return -ENOSPC;
+    }
     struct job *job = job_new(arguments, count);
     if (!job)
         return refuse(broker, reterr, -ENOMEM, "FULL", "no memory for the job");
@@ -202,6 +208,7 @@ int submit_make_job(struct broker *broker, const struct submit_options *options,
         return result;
     }
     spend_room(broker, job);
+    limits_accepted(job);
     *ret_job = job;
     return 0;
 }
@@ -270,6 +277,9 @@ int broker_run(struct broker *broker, enum result_format format, struct argument
 {
     struct target_lanes *target;
     int result = broker_check(broker, target_name, arguments, count, &target, reterr);
+    if (result == 0 && target->paused_ms > 0)
+        result = aw_error_set_code(reterr, -EAGAIN, "UNAVAILABLE", "target %s is paused",
+                                   target->target.settings.name);
     if (result < 0)
         return result;
     struct execution execution = {

@@ -95,6 +95,7 @@ void broker_group_abandon(struct submission_group *group)
 {
     for (uint32_t i = 0; i < group->group.count; i++) {
         store_change_discard(&group->changes[i]);
+        limits_stored(group->changes[i].job);
         job_free(group->changes[i].job);
     }
     free(group->ids);
@@ -132,6 +133,7 @@ static void stored(struct store_change *change, int result)
             group->ids[i] = group->changes[i].job->extras->existing_id;
     group->done(group->context, group->ids, count, NULL);
     for (uint32_t i = 0; i < count; i++) {
+        limits_stored(group->changes[i].job);
         if (group->changes[i].applied)
             submit_take_in(group->broker, &group->changes[i]);
         else

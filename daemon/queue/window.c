@@ -18,6 +18,7 @@ static void ring_add(struct lane *lane)
     if (slot->in_ring || !target)
         return;
     slot->in_ring = true;
+    lane->credit = 0;
     target->lane_count++;
     if (!target->turn) {
         slot->ring_next = lane;

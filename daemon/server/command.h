@@ -14,7 +14,8 @@ struct connection;
 
 enum command_flag {
     COMMAND_WAITS = 1,   /* may suspend: runs in a handler task of its own */
-    COMMAND_OUTLIVES = 2 /* at shutdown it may go on until the deadline; other waits end at once */
+    COMMAND_OUTLIVES = 2, /* at shutdown it may go on until the deadline; other waits end at once */
+    COMMAND_LISTENING = 4 /* a RESP2 client may send it also while it is subscribed */
 };
 
 /* Executes the command: arguments[0] is its name. Appends one RESP3 value to `reply`, or nothing
@@ -69,6 +70,14 @@ void command_ack(struct connection *, struct argument *, uint32_t, struct buffer
 void command_nack(struct connection *, struct argument *, uint32_t, struct buffer *);
 void command_extend(struct connection *, struct argument *, uint32_t, struct buffer *);
 void command_progress(struct connection *, struct argument *, uint32_t, struct buffer *);
+void command_queues(struct connection *, struct argument *, uint32_t, struct buffer *);
+void command_queue(struct connection *, struct argument *, uint32_t, struct buffer *);
+void command_targets(struct connection *, struct argument *, uint32_t, struct buffer *);
+void command_target(struct connection *, struct argument *, uint32_t, struct buffer *);
+void command_subscribe(struct connection *, struct argument *, uint32_t, struct buffer *);
+void command_psubscribe(struct connection *, struct argument *, uint32_t, struct buffer *);
+void command_unsubscribe(struct connection *, struct argument *, uint32_t, struct buffer *);
+void command_punsubscribe(struct connection *, struct argument *, uint32_t, struct buffer *);
 void command_job(struct connection *, struct argument *, uint32_t, struct buffer *);
 void command_jobs(struct connection *, struct argument *, uint32_t, struct buffer *);
 void command_info(struct connection *, struct argument *, uint32_t, struct buffer *);

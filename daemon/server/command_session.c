@@ -8,6 +8,7 @@
 #include "server/leases.h"
 #include "server/multi.h"
 #include "server/server.h"
+#include "server/subscriptions.h"
 
 #include <ctype.h>
 #include <fnmatch.h>
@@ -23,7 +24,12 @@ static bool is(const struct argument *argument, const char *word)
 void command_ping(struct connection *connection, struct argument *arguments, uint32_t count,
                   struct buffer *reply)
 {
-    (void)connection;
+    if (connection_only_listens(connection)) {
+        value_array(reply, 2); /* so that it cannot be taken for a message */
+        value_bulk_text(reply, "pong");
+        value_bulk(reply, count > 1 ? arguments[1].data : "", count > 1 ? arguments[1].size : 0);
+        return;
+    }
     if (count > 1)
         value_bulk(reply, arguments[1].data, arguments[1].size);
     else
@@ -65,6 +71,7 @@ void command_reset(struct connection *connection, struct argument *arguments, ui
     (void)count;
     leases_end_all(connection);
     multi_forget(connection);
+    subscriptions_remove_all(connection);
     connection->version = 2;
     connection->name[0] = '\0';
     value_simple(reply, "RESET");

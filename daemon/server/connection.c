@@ -8,6 +8,7 @@
 #include "server/multi.h"
 #include "server/request.h"
 #include "server/server.h"
+#include "server/subscriptions.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -248,6 +249,7 @@ static void unlink_connection(struct server *server, struct connection *connecti
 static void free_connection(struct connection *connection)
 {
     multi_forget(connection);
+    subscriptions_remove_all(connection);
     output_abandon(connection);
     request_parser_free(&connection->parser);
     buffer_free(&connection->input);

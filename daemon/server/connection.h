@@ -62,8 +62,12 @@ struct connection {
 
     struct lease *leases; /* leases.h */
     struct aw_group lease_tasks;
+    struct subscription *subscriptions;
+    uint32_t channel_count; /* of them */
+    uint32_t pattern_count;
 
     struct buffer out;
+    size_t sending; /* bytes that left `out` and are on their way */
     struct reply *first_reply;
     struct reply *last_reply;
     uint32_t reply_count;
@@ -71,6 +75,13 @@ struct connection {
     struct aw_event changed;    /* output has left, or one of the flags above was set */
     struct aw_scope *attention; /* of the reader while it waits for the client; NULL otherwise */
 };
+
+/* Whether it is in RESP2's mode for messages only, as in Redis: replies could not be told from
+ * messages. */
+static inline bool connection_only_listens(const struct connection *connection)
+{
+    return connection->version == 2 && connection->channel_count + connection->pattern_count > 0;
+}
 
 /* Starts to serve the descriptor, which it owns from then on. Negative errno: closing it is still
  * the caller's. */

@@ -55,9 +55,11 @@ static int write_out(void *argument)
     while (connection->out.size > 0 && !connection->gone) {
         struct buffer sending = connection->out;
         connection->out = (struct buffer){0};
+        connection->sending = sending.size;
         int result = aw_send_all(connection->fd, sending.data, sending.size);
         connection->server->statistics.output_bytes += sending.size;
         buffer_free(&sending);
+        connection->sending = 0;
         if (result < 0)
             connection_drop(connection);
         aw_event_set(&connection->changed);

@@ -172,6 +172,11 @@ static void execute_one(struct connection *connection, bool in_handler)
 
     const struct command *command =
         command_find(arguments, count, connection->allowed, answer);
+    if (command && connection_only_listens(connection) && !(command->flags & COMMAND_LISTENING)) {
+        value_error(answer, "ERR", "Can't execute '%s': only (P)SUBSCRIBE / (P)UNSUBSCRIBE / PING "
+                    "/ QUIT / RESET are allowed in this context", command->name);
+        command = NULL;
+    }
     if (command)
         connection->last_command = command->name;
     if (connection->multi && !multi_passes(connection, command, answer)) {

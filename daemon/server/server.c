@@ -23,6 +23,9 @@ static void free_server(struct server *server)
     output_free_replies(server);
     buffer_free(&server->scratch);
     buffer_free(&server->answer);
+    buffer_free(&server->event_text);
+    buffer_free(&server->message);
+    subscriptions_free(&server->subscriptions);
     free(server->listeners);
     free(server);
 }

@@ -8,6 +8,7 @@
 
 #include "config/config.h"
 #include "queue/broker.h"
+#include "server/subscriptions.h"
 
 #include <await.h>
 
@@ -43,6 +44,9 @@ struct server {
 
     struct buffer scratch;   /* one reader's received bytes, while it executes them */
     struct buffer answer;    /* the reply of a command that does not wait, while it is made */
+    struct buffer event_text; /* of the event that is being told */
+    struct buffer message;    /* to one subscriber, likewise */
+    struct subscriptions subscriptions;
     struct reply *free_replies;
     uint32_t free_reply_count;
 

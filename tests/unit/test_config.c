@@ -164,15 +164,16 @@ Test(config, unknown_sections_and_keys)
                    "'connections'?; known: type uri path connections pipeline connect_timeout "
                    "leases lease_max password_file credential delivery coalesce hosts "
                    "headers ca_file proxy redirects response_size_max request_timeout "
-                   "retry_after_max");
+                   "retry_after_max rate rate_burst");
     assert_refused("[queue mail]\ncolour = 8\n",
                    "a.conf:2: unknown key 'colour' in [queue mail]; known: concurrency retry "
-                   "backoff_min backoff_max keep keep_dead timeout");
+                   "backoff_min backoff_max keep keep_dead timeout rate rate_burst length_max "
+                   "bytes_max weight");
     assert_refused("state = /s\n", "a.conf:1: key 'state' is before the first section");
     assert_refused("[daemon]\n= 5\n",
                    "a.conf:2: unknown key '' in [daemon]; known: state node result_size_max "
                    "request_size_max argument_size_max clients_max memory_max disk_free_min "
-                   "stop_timeout log_level zone");
+                   "stop_timeout subscriber_output_max log_level zone");
 }
 
 Test(config, malformed_lines)
@@ -474,4 +475,48 @@ Test(config_sample, its_settings_are_the_defaults)
     config_free(&defaults);
     buffer_free(&all);
     buffer_free(&sample);
+}
+
+Test(config, limits_of_queues_and_targets)
+{
+    struct config config = parsed(
+        "[daemon]\nsubscriber_output_max = 64K\n"
+        "[target mail]\ntype = worker\nrate = 30/m\n"
+        "[queue a]\nrate = 100\nlength_max = 7\nbytes_max = 2K\nweight = 5\n"
+        "[queue b]\nrate = 5/h\nrate_burst = 4\n"
+        "[queue c]\nrate = 1000000/s\n"
+        "[queue d]\nrate = 0\n");
+    cr_expect_eq(config.subscriber_output_max, 64 << 10);
+    cr_expect_eq(config.targets[0].rate_interval_ns, UINT64_C(2000000000));
+    cr_expect_eq(config.targets[0].rate_burst, 1);
+    cr_expect_eq(config.queues[0].rate_interval_ns, 10000000);
+    cr_expect_eq(config.queues[0].rate_burst, 100);
+    cr_expect_eq(config.queues[0].length_max, 7);
+    cr_expect_eq(config.queues[0].bytes_max, 2048);
+    cr_expect_eq(config.queues[0].weight, 5);
+    cr_expect_eq(config.queues[1].rate_interval_ns, UINT64_C(720000000000));
+    cr_expect_eq(config.queues[1].rate_burst, 4);
+    cr_expect_eq(config.queues[2].rate_interval_ns, 1000);
+    cr_expect_eq(config.queues[3].rate_interval_ns, 0);
+    cr_expect_eq(config.queue_defaults.weight, 1);
+    config_free(&config);
+}
+
+Test(config, limits_that_are_wrong)
+{
+    const char *const wrong[] = {"/s", "1/d", "1000001/s", "1.5/s", "-1", "1 /s"};
+    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
+        char text[64];
+        char message[256];
+        snprintf(text, sizeof text, "[queue q]\nrate = %s\n", wrong[i]);
+        snprintf(message, sizeof message,
+                 "a.conf:2: rate in [queue q] must be a rate such as 100/s, 30/m or 5/h with a "
+                 "number from 1 to 1000000, or 0 for no limit, got '%s'",
+                 wrong[i]);
+        assert_refused(text, message);
+    }
+    assert_refused("[queue q]\nrate_burst = 3\n",
+                   "a.conf:2: rate_burst in [queue q] needs a rate");
+    assert_refused("[target t]\ntype = worker\nrate_burst = 3\n",
+                   "a.conf:3: rate_burst in [target t] needs a rate");
 }
