@@ -305,6 +305,22 @@ def test_chain_of_binds_counts(local):
         assert client.call("AWAIT", job) == [[b"n"], [b"200"]]
 
 
+def test_bind_across_engines(client, table, redis_client):
+    """A row of PostgreSQL into Redis, an array of Redis into SQLite, and that into PostgreSQL."""
+    row = submit(client, "DELAY", "200", "main", "SELECT 'list' AS k, NULL AS n, 42 AS v")
+    push = submit(client, "BIND", "2", row, "0", "0", "BIND", "3", row, "0", "2", "BIND", "4", row,
+                  "0", "1", "cache", "RPUSH", "", "", "")
+    pair = submit(client, "AFTER", push, "cache", "LRANGE", "list", "0", "-1")
+    local = submit(client, "BIND", "2", pair, "0", "0", "local", "SELECT ? + 1 AS n", "")
+    stored = submit(client, "BIND", "2", local, "0", "0", "main",
+                    f"INSERT INTO {table}(v) VALUES ($1)", "")
+    assert client.call("AWAIT", stored) == "INSERT 0 1"
+    assert redis_client.lrange("list", 0, -1) == [b"42", b""], "Redis has no NULL"
+    assert client.call("RUN", "main", f"SELECT v FROM {table}")[1:] == [[b"43"]]
+    refused = client.call("SUBMIT", "BIND", "2", pair, "5", "0", "cache", "SET", "", "x")
+    assert refused.word == "ERR" and "no such row" in refused
+
+
 # --- EXPIRE ------------------------------------------------------------------------------
 
 

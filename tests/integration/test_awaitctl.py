@@ -56,6 +56,21 @@ def ctl(local):
     return Awaitctl(local)
 
 
+def test_keys_and_dependencies(ctl):
+    first = ctl.run("submit", "--key", "k", "--delay", "1h", "local", "SELECT 1").strip()
+    assert ctl.run("submit", "--key", "k", "local", "SELECT 2").strip() == first
+    second = ctl.run("submit", "--after", f"{first},{first}", "--onfail", "run", "--serial", "s",
+                     "--expire", "1h", "local", "SELECT 'ran'").strip()
+    job = ctl.json("job", second)
+    assert job["state"] == "blocked" and job["serial"] == "s" and job["onfail"] == "run"
+    assert job["after"] == [first] and job["blockers"] == 1
+    ctl.run("cancel", first)
+    assert ctl.run("await", second).strip() == "ran"
+    ctl.run("submit", "--after", "x", "local", "SELECT 1", expect=USAGE)
+    ctl.run("submit", "--after", "7", "local", "SELECT 1", expect=REFUSED)
+    assert "NOJOB" in ctl.said or "no job 7" in ctl.said
+
+
 def test_submit_await_and_run(ctl):
     ctl.run("run", "local", "CREATE TABLE t (v TEXT)")
     job = ctl.run("submit", "--retry", "2", "--queue", "q", "local", "INSERT INTO t VALUES (?)",
