@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define WALK_ROWS 10000u                /* looked at in one call */
+#define WALK_ROWS 4000u                 /* looked at in one call */
 #define WALK_BYTES (64u * 1024 * 1024) /* of arguments to be matched */
 #define MATCH_BYTES 4096u
 

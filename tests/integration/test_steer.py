@@ -123,8 +123,9 @@ def test_by_filter(local):
         failed = dead(client, 5, "QUEUE", "b")
         assert client.call("CANCEL", "WHERE", "QUEUE", "a", "LIMIT", "600") == 600
         assert client.call("RETRY", "WHERE", "QUEUE", "a") == 0, "cancelled on purpose"
-        assert client.call("RETRY", "WHERE", "QUEUE", "a", "STATE", "cancelled", "LIMIT", "10") == 10
-        assert client.call("DELETE", "WHERE", "QUEUE", "a", "STATE", "cancelled") == 590
+        cancelled = ("WHERE", "QUEUE", "a", "STATE", "cancelled")
+        assert client.call("RETRY", *cancelled, "LIMIT", "10") == 10
+        assert client.call("DELETE", *cancelled) == 590
         assert client.call("RETRY", "WHERE", "STATE", "dead") == 5
         for job_id in failed:
             assert client.call("AWAIT", job_id).word == "FAILED"

@@ -345,7 +345,8 @@ static void listing(void)
     cr_expect_eq(list(&filter, &cursor), 5);
     filter = (struct job_filter){.states = 1u << JOB_READY, .limit = 100};
     cr_expect_eq(list(&filter, &cursor), 0);
-    filter = (struct job_filter){.states = 1u << JOB_SCHEDULED, .limit = 100, .match = text("SELECT 1*")};
+    filter = (struct job_filter){
+        .states = 1u << JOB_SCHEDULED, .limit = 100, .match = text("SELECT 1*")};
     cr_expect_eq(list(&filter, &cursor), 11);
     filter = (struct job_filter){.limit = 100, .target = text("loca")};
     cr_expect_eq(list(&filter, &cursor), 0);

@@ -73,7 +73,8 @@ static enum record_result parse(const char *text)
 
 Test(ctl_record, json_arrays)
 {
-    cr_assert_eq(parse(" [\"a\\n\\u00e4\\ud83d\\ude00\\\"\", -1.5e3, true, null, 0 ] "), RECORD_READ);
+    cr_assert_eq(parse(" [\"a\\n\\u00e4\\ud83d\\ude00\\\"\", -1.5e3, true, null, 0 ] "),
+                 RECORD_READ);
     expect_words(&record.arguments, 5,
                  (const char *const[]){"a\n\xc3\xa4\xf0\x9f\x98\x80\"", "-1.5e3", "true", "", "0"});
     cr_assert_eq(record.null_count, 1);
@@ -97,7 +98,8 @@ Test(ctl_record, wrong_json)
         "", "5", "\"x\"", "[", "[1", "[1,]", "[1 2]", "[\"a]", "[\"\\x\"]", "[\"\\ud800\"]",
         "[\"\\udc00\"]", "[\"\\u12\"]", "[01]", "[-]", "[1.]", "[1e]", "[nul]", "[[1]]", "[{}]",
         "[1] 2", "{\"a b\":1}", "{\"target\":null}", "{\"target\":\"a\",\"target\":\"b\"}",
-        "{\"args\":1}", "{\"queue\":null}", "{\"queue\":[null]}", "{\"queue\"}", "{\"\":1}", "{1:2}",
+        "{\"args\":1}", "{\"queue\":null}", "{\"queue\":[null]}", "{\"queue\"}", "{\"\":1}",
+        "{1:2}",
         "{\"queue\":1,}", "[\"a\nb\"]"};
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
         cr_expect_eq(parse(texts[i]), RECORD_WRONG, "%s", texts[i]);
