@@ -19,7 +19,7 @@ include docs/examples/examples.mk
 $(BUILD)/tests/test_no_memory: LDFLAGS += -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc \
   -Wl,--wrap=free,--wrap=mmap
 
-.PHONY: deps deps-build try test test-unit test-integration test-crash asan asan-units \
+.PHONY: deps deps-build try test test-unit test-integration test-crash test-model asan asan-units \
   asan-integration lint format tidy valgrind \
   bench bench-queue bench-backlog deps-bench unit-programs
 
@@ -52,6 +52,11 @@ test-integration: all $(PROGRAMS) $(EXAMPLES)
 test-crash: all
 	@BUILD=$(BUILD) PYTHON=$(PYTHON) CRASH_ROUNDS=$${CRASH_ROUNDS:-20} \
 	  tests/support/run_integration.sh $(RESULT) tests/crash
+
+# The daemon against a model of the queue: 2,000 random sequences (the ordinary suite runs 30).
+test-model: all
+	@BUILD=$(BUILD) PYTHON=$(PYTHON) MODEL_SEQUENCES=$${MODEL_SEQUENCES:-2000} \
+	  tests/support/run_integration.sh $(RESULT) tests/model
 
 # Exactly-once under kills, terminated sessions and cut connections (the ordinary suite runs 4 rounds).
 .PHONY: test-chaos

@@ -231,7 +231,7 @@ class Run:
     def compare_counts(self):
         expected = self.model.counts()
         for queue in map(wire.as_map, self.client.call("QUEUES")):
-            name = wire.text(queue["name"])
+            name = wire.text(queue["queue"])
             for state in ("scheduled", "blocked", "ready", "running", "done", "dead", "cancelled"):
                 assert queue[state] == expected.get((name, state), 0), f"{name} {state}"
 
@@ -272,6 +272,7 @@ def one(daemon, seed):
     run.clean()
 
 
+@pytest.mark.limit(7200)
 def test_the_daemon_does_what_the_model_does(daemon):
     if SEED is not None:
         one(daemon, int(SEED))

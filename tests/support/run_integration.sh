@@ -1,5 +1,5 @@
 #!/bin/sh
-# run_integration.sh - pytest over tests/integration and tests/crash against the binaries in $BUILD.
+# run_integration.sh - pytest over the tests with the real daemon against the binaries in $BUILD.
 #
 # run_integration.sh RESULT [pytest argument ...]
 # Writes "passed failed skipped" to the file RESULT, and what failed, and why, to RESULT.failures.
@@ -11,7 +11,7 @@ python=${PYTHON:-/usr/bin/python3}
 mkdir -p "$(dirname "$result")" || exit 1
 report=$result.xml
 rm -f "$report" "$result" "$result.failures"
-[ $# -gt 0 ] || set -- tests/integration tests/crash
+[ $# -gt 0 ] || set -- tests/integration tests/crash tests/model
 PYTHONDONTWRITEBYTECODE=1 "$python" -m pytest -q -p no:cacheprovider \
     -c tests/pytest.ini --rootdir tests --junitxml="$report" "$@"
 code=$?
