@@ -262,7 +262,7 @@ void consequences_tell(struct broker *broker, struct store_change *change);
 void consequences_drop(struct broker *broker, uint64_t id);
 /* Whether the job may not be started any more. */
 bool consequences_expired(const struct job *job);
-/* For store_on_expire: takes a job that waits in memory out of its window; false: it was started. */
+/* For store_on_expire: takes a job that waits out of its window; false: it has started. */
 bool consequences_may_expire(void *broker, uint64_t id);
 /* One more job ended so. */
 void count_final(struct broker *broker, enum job_state state);

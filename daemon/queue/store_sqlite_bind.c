@@ -32,7 +32,7 @@ static int set_value(struct store *store, uint64_t child, uint32_t argument,
     return store_run(store, STATEMENT_BIND_SET, "storing a value of BIND", reterr);
 }
 
-/* --- insertion ---------------------------------------------------------------------------------- */
+/* --- insertion ------------------------------------------------------------------------------ */
 
 static int write_bind(struct store *store, const struct job *job, const struct submit_bind *bind,
                       struct aw_error *reterr)
@@ -90,7 +90,7 @@ int store_bind_new(struct store *store, const struct job *job, const struct subm
     return 0;
 }
 
-/* --- the parent's end ---------------------------------------------------------------------------- */
+/* --- the parent's end ----------------------------------------------------------------------- */
 
 static int take_one(struct store *store, uint64_t child, const struct submit_bind *bind,
                     const struct ending *parent, char message[ENDED_MESSAGE_SIZE],
@@ -133,7 +133,7 @@ int store_binds_take(struct store *store, uint64_t child, const struct ending *p
     return result;
 }
 
-/* --- the arguments ------------------------------------------------------------------------------- */
+/* --- the arguments -------------------------------------------------------------------------- */
 
 struct new_values {
     struct argument *values; /* by argument; copies, one allocation each */

@@ -101,7 +101,7 @@ int store_parents_write(struct store *store, const struct job *job, struct aw_er
     return result;
 }
 
-/* --- release ------------------------------------------------------------------------------------ */
+/* --- release -------------------------------------------------------------------------------- */
 
 static int release_child(struct store *store, struct store_change *change, uint64_t child,
                          enum onfail onfail, const struct ending *parent,

@@ -1,5 +1,5 @@
-/* test_store_bind.c - BIND and EXPIRE in the store, and what RETRY and DELETE mean for jobs with KEY,
- * SERIAL, AFTER and BIND. */
+/* test_store_bind.c - BIND and EXPIRE in the store, and what RETRY and DELETE mean for jobs with
+ * KEY, SERIAL, AFTER and BIND. */
 #include "support/graph_stage.h"
 
 #include <criterion/criterion.h>
