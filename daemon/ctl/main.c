@@ -21,7 +21,7 @@ static const struct command *const commands[] = {
     &command_jobs,   &command_cancel, &command_info,  &command_ping,   &command_call,
     &command_worker, &command_reserve, &command_ack,  &command_nack,   &command_extend,
     &command_progress, &command_backup, &command_reload, &command_shutdown,
-    &command_cron,
+    &command_cron, &command_enter,
 };
 
 #define COMMAND_COUNT (sizeof commands / sizeof commands[0])
