@@ -216,3 +216,31 @@ def test_help_names_every_command_and_exit_code(ctl):
     for command in re.findall(r"^  ([a-z]+) ", helped.split("Options")[0], re.M):
         text = ctl.run(command, "--help")
         assert f"Usage: awaitctl {command}" in text and "Exit codes" in text
+
+
+def test_enter_runs_lines_on_one_connection(ctl, tmp_path):
+    ctl.run("run", "local", "CREATE TABLE t (v TEXT UNIQUE)")
+    insert = "INSERT INTO t VALUES ('{}')\n"
+    assert ctl.run("enter", "-x", "local", data=(insert.format("a") + "\n" + insert.format("b")
+                                                 ).encode()) == "INSERT 0 1\nINSERT 0 1\n"
+    assert ctl.run("run", "local", "SELECT count(*) FROM t").split()[-1] == "2"
+    ctl.run("enter", "--transaction", "local", expect=FAILED,
+            data=(insert.format("c") + insert.format("a")).encode())
+    assert "line 2: FAILED SQLITE_CONSTRAINT_UNIQUE" in ctl.said
+    ctl.run("enter", "local", expect=FAILED, data=("BEGIN\n" + insert.format("d")).encode())
+    assert "rolled back" in ctl.said
+    assert ctl.run("run", "local", "SELECT count(*) FROM t").split()[-1] == "2"
+    script = tmp_path / "script.sql"
+    script.write_text("BEGIN\r\n" + insert.format("e") + "COMMIT", encoding="utf-8")
+    assert ctl.run("enter", "--file", script, "local") == "BEGIN\nINSERT 0 1\nCOMMIT\n"
+    ctl.run("enter", "--file", tmp_path / "none", "local", expect=USAGE)
+    ctl.run("enter", "nosuch", expect=REFUSED, data=b"")
+    ctl.run("enter", "--timeout", "1h", "local", expect=REFUSED, data=b"")
+    assert "lease_max" in ctl.said
+
+
+def test_enter_with_words_is_for_redis(three, redis_client):
+    ctl = Awaitctl(three)
+    assert ctl.run("enter", "-x", "-w", "cache", data=b"SET k  1\nINCR k\n").startswith(
+        "QUEUED\nQUEUED\n")
+    assert redis_client.get("k") == b"2"
