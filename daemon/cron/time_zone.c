@@ -179,7 +179,8 @@ int time_zone_load(const char *name, struct time_zone **ret_zone, struct aw_erro
         return *ret_zone ? 0 : aw_error_set(reterr, -ENOMEM, "no memory for the time zone");
     }
     if (!time_zone_name_is_valid(name, strlen(name)))
-        return aw_error_set(reterr, -ENOENT, "'%.64s' is no time zone's name, such as Europe/Berlin",
+        return aw_error_set(reterr, -ENOENT,
+                            "'%.64s' is no time zone's name, such as Europe/Berlin",
                             name);
     (void)snprintf(path, sizeof path, TIME_ZONE_FOLDER "/%s", name);
     int result = aw_read_file(path, TIME_ZONE_FILE_SIZE_MAX, &data, &size);

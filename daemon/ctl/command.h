@@ -33,8 +33,9 @@ struct command {
 extern const struct command command_submit, command_run, command_await, command_gather,
     command_race, command_job, command_jobs, command_cancel, command_info, command_ping,
     command_call, command_worker, command_reserve, command_ack, command_nack, command_extend,
-    command_progress, command_backup, command_reload, command_shutdown,
-    command_cron, command_enter;
+    command_queues, command_queue, command_targets, command_target, command_events,
+    command_progress, command_retry, command_delete, command_promote, command_backup,
+    command_reload, command_shutdown, command_cron, command_enter;
 
 /* The value of the option `name` in a command's table. Aborts when the table has none. */
 const struct option_value *option_of(const struct command *command,

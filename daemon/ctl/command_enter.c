@@ -30,7 +30,8 @@ static bool is_flag_set(const struct invocation *invocation, const char *name)
     return option_of(&command_enter, invocation, name)->set;
 }
 
-/* Sends one command; prints what comes back if `shown`. With ret_reply the reply is the caller's. */
+/* Sends one command; prints what comes back if `shown`. With ret_reply the reply is the caller's.
+ */
 static enum exit_code say(struct session *session, const struct words *words, const char *subject,
                           bool shown, redisReply **ret_reply)
 {

@@ -286,7 +286,8 @@ const struct command command_submit = {
         "  awaitctl submit --transaction --from-json - < jobs.jsonl\n"
         "\n"
         "A line of JSON is an array of arguments, behind those on the command line, or an object:\n"
-        "{\"target\": \"main\", \"args\": [\"SELECT $1\", null], \"queue\": \"q\", \"delay\": 500}.\n",
+        "{\"target\": \"main\", \"args\": [\"SELECT $1\", null], \"queue\": \"q\", "
+        "\"delay\": 500}.\n",
     .options = submit_options,
     .stop_at_first = true,
     .argument_min = 0,

@@ -1,9 +1,9 @@
 /* record.h - jobs out of a file, one after the other: CSV (RFC 4180) or JSON lines.
  *
  * A CSV record's fields are arguments. A line of JSON is an array of arguments, or an object:
- * {"target": ..., "args": [...]} and the options of SUBMIT in any case ("queue", "delay" ...), those
- * of several words as an array. Numbers and booleans are taken as they are written; null is SQL
- * NULL. Empty lines are left out. */
+ * {"target": ..., "args": [...]} and the options of SUBMIT in any case ("queue", "delay" ...),
+ * those of several words as an array. Numbers and booleans are taken as they are written; null is
+ * SQL NULL. Empty lines are left out. */
 #ifndef CTL_RECORD_H
 #define CTL_RECORD_H
 

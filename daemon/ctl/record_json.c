@@ -1,5 +1,5 @@
-/* record_json.c - one line of JSON into a job; see record.h. Strict: what RFC 8259 does not allow is
- * an error, and so is what a job has no place for. */
+/* record_json.c - one line of JSON into a job; see record.h. Strict: what RFC 8259 does not allow
+ * is an error, and so is what a job has no place for. */
 #include "ctl/record.h"
 
 #include <ctype.h>

@@ -71,8 +71,8 @@ struct submit_options {
 AW_MUST_CHECK int submit_options_parse(enum submit_command command, struct argument *arguments,
                                        uint32_t count, struct submit_options *ret_options,
                                        struct aw_error *reterr);
-/* The same for the SUBMIT that is the `number`-th of a MULTI, from 1: its AFTER and BIND may refer to
- * those before it. */
+/* The same for the SUBMIT that is the `number`-th of a MULTI, from 1: its AFTER and BIND may refer
+ * to those before it. */
 AW_MUST_CHECK int submit_options_parse_in_multi(uint32_t number, struct argument *arguments,
                                                 uint32_t count,
                                                 struct submit_options *ret_options,

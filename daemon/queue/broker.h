@@ -107,8 +107,8 @@ AW_MUST_CHECK AW_SUSPENDS int broker_schedule_set(struct broker *broker,
 AW_MUST_CHECK AW_SUSPENDS int broker_schedule_delete(struct broker *broker, struct argument name,
                                                      struct aw_error *reterr);
 
-/* Submits its job now, whatever its times are, which stay. 0 and the id once it is durable; -ENOENT:
- * no such schedule; others as broker_schedule_set. */
+/* Submits its job now, whatever its times are, which stay. 0 and the id once it is durable;
+ * -ENOENT: no such schedule; others as broker_schedule_set. */
 AW_MUST_CHECK AW_SUSPENDS int broker_schedule_run(struct broker *broker, struct argument name,
                                                   uint64_t *ret_id, struct aw_error *reterr);
 

@@ -271,8 +271,8 @@ AW_MUST_CHECK AW_SUSPENDS int store_read_attempts(struct store *store, uint64_t 
                                                   void *context, struct aw_error *reterr);
 
 /* Visits the jobs of one state behind a position, in the order of its index: scheduled and finished
- * ones by `key` (their time) and id, whatever the lane; ready ones of a lane by `key` (priority) and
- * id; blocked, dead, cancelled and uncertain ones of a lane by id. For JOB_DONE it visits every
+ * ones by `key` (their time) and id, whatever the lane; ready ones of a lane by `key` (priority)
+ * and id; blocked, dead, cancelled and uncertain ones of a lane by id. For JOB_DONE it visits every
  * finished job: the visitor tells them apart. Results are left out, and payloads unless asked for.
  */
 struct store_walk {

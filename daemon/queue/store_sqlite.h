@@ -229,7 +229,8 @@ AW_MUST_CHECK AW_SUSPENDS int store_end_job(struct store *store, struct store_ch
 AW_MUST_CHECK AW_SUSPENDS int store_finish_ended(struct store *store, struct store_change *change,
                                                  struct aw_error *reterr);
 
-/* A job that this change let go ends after all, in the same change: it must not come into memory. */
+/* A job that this change let go ends after all, in the same change: it must not come into memory.
+ */
 void store_unwake(struct store_change *change, uint64_t id);
 
 /* The job waits for one job less. */

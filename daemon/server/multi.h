@@ -1,5 +1,5 @@
-/* multi.h - MULTI ... EXEC | DISCARD: the SUBMITs in between are checked and kept, and stored all or
- * none by EXEC.
+/* multi.h - MULTI ... EXEC | DISCARD: the SUBMITs in between are checked and kept, and stored all
+ * or none by EXEC.
  *
  * Anything wrong in between, also a command that has no place there, makes EXEC refuse all, as it
  * does in Redis. What is kept belongs to the connection and ends with it. */

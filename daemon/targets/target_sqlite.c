@@ -230,7 +230,7 @@ static void execute(struct target *target, const struct execution *execution,
 }
 
 /* --- leases: one writer at a time also here, so a lease that has written holds up the others until
- * it commits, or until its deadline ------------------------------------------------------------- */
+ * it commits, or until its deadline ------------------------------------------------------------ */
 
 static int enter(struct target *target, struct aw_event *lost, void **ret_session,
                  struct aw_error *reterr)

@@ -48,7 +48,8 @@ static int take(struct http_transfer *transfer, void *buffer, size_t size)
     transfer->body_start += taken;
     if (transfer->paused && transfer->added && unread(transfer) <= HTTP_STREAM_LOW_BYTES) {
         transfer->paused = false; /* before: it may pause again at once */
-        if (http_curl.easy_pause(transfer->easy, CURLPAUSE_CONT) != CURLE_OK && transfer->failure == 0)
+        if (http_curl.easy_pause(transfer->easy, CURLPAUSE_CONT) != CURLE_OK &&
+            transfer->failure == 0)
             transfer->failure = -EIO;
     }
     return (int)taken;

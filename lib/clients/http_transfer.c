@@ -127,7 +127,8 @@ static CURLcode set_limits(CURL *easy, const struct aw_http_client *client)
                                           (long)client->connect_timeout_ms);
     code = code ? code : http_curl.easy_setopt(easy, CURLOPT_DNS_CACHE_TIMEOUT, 3600L);
     code = code ? code : http_curl.easy_setopt(easy, CURLOPT_USERAGENT, client->user_agent);
-    code = code ? code : http_curl.easy_setopt(easy, CURLOPT_PROXY, client->proxy ? client->proxy : "");
+    code = code ? code
+                : http_curl.easy_setopt(easy, CURLOPT_PROXY, client->proxy ? client->proxy : "");
     code = code ? code : http_curl.easy_setopt(easy, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
     if (client->ca_file != NULL)
         code = code ? code : http_curl.easy_setopt(easy, CURLOPT_CAINFO, client->ca_file);

@@ -1,9 +1,9 @@
 /* redis_pool.h - the inside of struct aw_redis_pool, and what connections tell their pool.
  *
- * Lanes of connections: shared ones for ordinary commands, ones that carry one blocking command at a
- * time, and ones that are leased (redis_lease.c). Commands no connection has room for wait in their lane, in order. A supervisor
- * task keeps one shared connection open at all times, so that an outage is known before a command
- * meets it. */
+ * Lanes of connections: shared ones for ordinary commands, ones that carry one blocking command at
+ * a time, and ones that are leased (redis_lease.c). Commands no connection has room for wait in
+ * their lane, in order. A supervisor task keeps one shared connection open at all times, so that an
+ * outage is known before a command meets it. */
 #ifndef CLIENTS_REDIS_POOL_H
 #define CLIENTS_REDIS_POOL_H
 

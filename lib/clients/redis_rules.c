@@ -98,8 +98,8 @@ const char *redis_lease_refusal(size_t count, const char *const arguments[], con
         if (equals(arguments[0], sizes[0], allowed[i])) return NULL;
     return strcmp(reason, OPERATOR) == 0
                ? reason
-               : "it would end the lease's conversation with the server, or change what its answers "
-                 "look like";
+               : "it would end the lease's conversation with the server, or change what its "
+                 "answers look like";
 }
 
 enum redis_use redis_use_of(size_t count, const char *const arguments[], const size_t sizes[],

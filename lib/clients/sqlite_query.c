@@ -48,8 +48,8 @@ static int bind_one(sqlite3_stmt *statement, int index, const struct aw_sqlite_v
     }
 }
 
-static int bind_values(struct sqlite_query *query, struct aw_sqlite *database, sqlite3_stmt *statement,
-                       const struct aw_sqlite_statement *source)
+static int bind_values(struct sqlite_query *query, struct aw_sqlite *database,
+                       sqlite3_stmt *statement, const struct aw_sqlite_statement *source)
 {
     unsigned wanted = (unsigned)sqlite3_bind_parameter_count(statement);
     if (wanted != source->value_count)
@@ -64,8 +64,8 @@ static int bind_values(struct sqlite_query *query, struct aw_sqlite *database, s
     return 0;
 }
 
-static int step_through(struct sqlite_query *query, struct aw_sqlite *database, sqlite3_stmt *statement,
-                        unsigned index)
+static int step_through(struct sqlite_query *query, struct aw_sqlite *database,
+                        sqlite3_stmt *statement, unsigned index)
 {
     const struct aw_sqlite_receiver *receiver = query->receiver;
     int result = receiver->begin ? receiver->begin(receiver->context, index, statement) : 0;

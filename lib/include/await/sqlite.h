@@ -177,7 +177,7 @@ AW_API AW_MUST_CHECK AW_SUSPENDS int aw_sqlite_query(struct aw_sqlite_pool *pool
                                                      const struct aw_sqlite_receiver *receiver,
                                                      struct aw_error *reterr);
 
-/* --- a session: one connection of a pool for one task alone ---------------------------------------
+/* --- a session: one connection of a pool for one task alone --------------------------------------
  *
  * Its statements come one by one, with BEGIN, COMMIT and savepoints of their own; temporary objects
  * and settings stay refused (AW_SQLITE_UNTRUSTED). While it has written in a transaction all other
