@@ -7,6 +7,7 @@
 #include <await/file.h>
 #include <await/scope.h>
 #include <await/socket.h>
+#include <await/task.h>
 
 #include "ring/request.h"
 #include "ring/system.h"
@@ -21,6 +22,8 @@
 #define BACKLOG_DEFAULT 4096
 #define BIND_ATTEMPTS_MAX 3
 #define PROBE_MS 1000
+#define LEFTOVER_MS 1000u
+#define PAUSE_MS 20u
 
 static int unix_error(struct aw_error *reterr, int number, const char *path, const char *advice)
 {
@@ -64,6 +67,19 @@ static int probe(const struct sockaddr_un *address)
     return result;
 }
 
+/* A process that has been killed seems to listen on until the kernel has cleared up its ring, some
+ * milliseconds after its end: whoever is started in its place must not take it for another one. */
+static int probe_patiently(const struct sockaddr_un *address)
+{
+    uint64_t deadline_ns = aw_after_ms(LEFTOVER_MS);
+    int result = probe(address);
+    while (result >= 0 && aw_now_ns() < deadline_ns) {
+        int slept = aw_sleep(PAUSE_MS);
+        result = slept < 0 ? slept : probe(address);
+    }
+    return result;
+}
+
 /* Makes way for a new socket file: 0 when the path is free now. */
 static int remove_stale(const struct sockaddr_un *address, struct aw_error *reterr)
 {
@@ -77,7 +93,7 @@ static int remove_stale(const struct sockaddr_un *address, struct aw_error *rete
     if (!S_ISSOCK(status.stx_mode))
         return unix_error(reterr, -EEXIST, path,
                           "; it is not a socket: remove it or choose another path");
-    result = probe(address);
+    result = probe_patiently(address);
     if (result >= 0)
         return unix_error(reterr, -EADDRINUSE, path,
                           "; another process listens there: stop it or choose another path");

@@ -74,6 +74,33 @@ Test(listen, replaces_a_stale_socket_but_not_a_live_one)
     cr_assert_eq(aw_run(stale_body, NULL), 0);
 }
 
+static int close_later(void *argument)
+{
+    int result = aw_sleep(100);
+    aw_close(*(int *)argument);
+    return result;
+}
+
+static int leftover_body(void *argument)
+{
+    (void)argument;
+    struct aw_error error = {0};
+    struct aw_task *closer;
+    int leftover = aw_listen_unix("s", NULL, &error);
+    cr_assert_geq(leftover, 0, "%s", error.message);
+    cr_assert_eq(aw_spawn(&closer, close_later, &leftover), 0);
+    int listener = aw_listen_unix("s", NULL, &error);
+    cr_expect_geq(listener, 0, "%s", error.message);
+    cr_expect_eq(aw_await(closer), 0);
+    aw_close(listener);
+    return 0;
+}
+
+Test(listen, waits_for_what_a_killed_process_leaves_behind)
+{
+    cr_assert_eq(aw_run(leftover_body, NULL), 0);
+}
+
 static int full_backlog_body(void *argument)
 {
     (void)argument;
