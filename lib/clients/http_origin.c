@@ -45,6 +45,9 @@ static void tidy_host(char *host)
 static int split(const char *url, char scheme[16], char port_text[8],
                  struct aw_http_origin *ret_origin)
 {
+    int result = http_curl_load(NULL); /* addresses are looked at where there is no client yet */
+    if (result < 0)
+        return result;
     CURLU *parsed = http_curl.url();
     if (parsed == NULL)
         return -ENOMEM;
@@ -54,7 +57,7 @@ static int split(const char *url, char scheme[16], char port_text[8],
 #endif
     *ret_origin = (struct aw_http_origin){0};
     CURLUcode code = http_curl.url_set(parsed, CURLUPART_URL, url, CURLU_NON_SUPPORT_SCHEME);
-    int result = code == CURLUE_OK ? 0 : code == CURLUE_OUT_OF_MEMORY ? -ENOMEM : -EINVAL;
+    result = code == CURLUE_OK ? 0 : code == CURLUE_OUT_OF_MEMORY ? -ENOMEM : -EINVAL;
     if (result == 0)
         result = part_of(parsed, CURLUPART_SCHEME, 0, scheme, 16);
     if (result == 0)

@@ -7,6 +7,7 @@ python3 tests/support/cron_table.py > tests/unit/cron_table.h
 
 import datetime
 import re
+import textwrap
 import zoneinfo
 
 UTC = datetime.timezone.utc
@@ -184,7 +185,7 @@ def main():
         after = datetime.datetime.fromisoformat(after)
         begin = int(after.replace(tzinfo=UTC).timestamp())
         times = due_times(expression, zone, after, count)
-        text = ", ".join(f"{time}" for time in times)
+        text = textwrap.fill(", ".join(f"{time}" for time in times), 90, subsequent_indent="  ")
         print(f'{{"{expression}", "{zone}", {begin},\n {{{text}}}}},')
 
 

@@ -137,7 +137,7 @@ AW_API AW_MUST_CHECK int aw_http_check(const struct aw_http_request *request,
 AW_API AW_MUST_CHECK int aw_http_check_proxy(const char *proxy, struct aw_error *reterr);
 
 /* The parts of an http:// or https:// URL that say whom it goes to. -EINVAL: it is none, or its
- * host is longer than 255 bytes. Never suspends. */
+ * host is longer than 255 bytes. -ENOENT: libcurl is not installed. Never suspends. */
 #define AW_HTTP_HOST_SIZE 256
 struct aw_http_origin {
     bool tls;
