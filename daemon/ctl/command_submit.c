@@ -35,6 +35,8 @@ static const struct option submit_options[] = {
     {"key", 0, OPTION_TEXT, "KEY", "KEY", "one live job a key: else the id of the one there is"},
     {"serial", 0, OPTION_TEXT, "KEY", "SERIAL", "one after the other, in order of submission"},
     {"after", 0, OPTION_NUMBER_LIST, "ID[,ID...]", "AFTER", "start when these jobs are done"},
+    {"bind", 0, OPTION_BIND_LIST, "N:ID:ROW:COL[,...]", "BIND",
+     "argument N is a value of that job's result (the SQL is 1; rows and columns from 0)"},
     {"onfail", 0, OPTION_TEXT, "run|cancel", "ONFAIL",
      "what a failed one of these does (default cancel)"},
     OPTION_FORMAT,
@@ -67,6 +69,20 @@ static void add_list(struct words *words, const char *word, const char *list)
     }
 }
 
+/* "2:ID:0:1,3:ID:0:0" is BIND 2 ID 0 1 BIND 3 ID 0 0. */
+static void add_binds(struct words *words, const char *word, const char *list)
+{
+    bool begins = true;
+    while (*list != '\0') {
+        size_t length = strcspn(list, ":,");
+        if (begins)
+            words_add(words, word);
+        words_add_bytes(words, list, length);
+        begins = list[length] == ',';
+        list += length + (list[length] != '\0');
+    }
+}
+
 static void add_option(struct words *words, const struct option *option,
                        const struct option_value *value)
 {
@@ -74,6 +90,10 @@ static void add_option(struct words *words, const struct option *option,
         return;
     if (option->kind == OPTION_NUMBER_LIST) {
         add_list(words, option->word, value->text);
+        return;
+    }
+    if (option->kind == OPTION_BIND_LIST) {
+        add_binds(words, option->word, value->text);
         return;
     }
     words_add(words, option->word);

@@ -23,7 +23,7 @@ static const struct command *const commands[] = {
     &command_worker, &command_reserve, &command_ack,  &command_nack,   &command_extend,
     &command_queues, &command_queue,  &command_targets, &command_target, &command_events,
     &command_progress, &command_retry, &command_delete, &command_promote, &command_backup,
-    &command_reload, &command_shutdown, &command_cron, &command_enter,
+    &command_reload, &command_shutdown, &command_cron, &command_enter, &command_top,
 };
 
 #define COMMAND_COUNT (sizeof commands / sizeof commands[0])

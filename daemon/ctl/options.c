@@ -34,6 +34,25 @@ static bool is_number_list(const char *text)
     return digit;
 }
 
+/* Groups of four numbers with colons between, and commas between the groups. */
+static bool is_bind_list(const char *text)
+{
+    int numbers = 0;
+    do {
+        size_t digits = strspn(text, "0123456789");
+        char end = text[digits];
+        numbers++;
+        if (digits == 0 || (end != ':' && end != ',' && end != '\0') ||
+            (end == ':') != (numbers < 4))
+            return false;
+        numbers = end == ':' ? numbers : 0;
+        text += digits + (end != '\0');
+        if (end == '\0')
+            return true;
+    } while (*text != '\0');
+    return false;
+}
+
 static bool parse_pair(const char *text, struct option_value *value)
 {
     char low[32];
@@ -51,6 +70,8 @@ static const char *describe(enum option_kind kind)
     switch (kind) {
     case OPTION_NUMBER: return "a whole number";
     case OPTION_NUMBER_LIST: return "whole numbers with commas between, such as 1,3";
+    case OPTION_BIND_LIST:
+        return "argument:job:row:column, such as 2:455895103311970304:0:0, with commas between";
     case OPTION_DURATION:
     case OPTION_DURATION_OPTIONAL:
         return "a duration with its unit, such as 500ms, 5s, 2m, 1h30m or 1d";
@@ -76,6 +97,7 @@ static int set_value(const struct option *option, struct option_value *value, co
     switch (option->kind) {
     case OPTION_NUMBER: good = parse_number(text, &value->number); break;
     case OPTION_NUMBER_LIST: good = is_number_list(text); break;
+    case OPTION_BIND_LIST: good = is_bind_list(text); break;
     case OPTION_DURATION:
     case OPTION_DURATION_OPTIONAL: good = duration_parse(text, &value->number); break;
     case OPTION_DURATION_PAIR: good = parse_pair(text, value); break;

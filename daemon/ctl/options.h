@@ -14,6 +14,7 @@ enum option_kind {
     OPTION_TEXT,
     OPTION_NUMBER,        /* decimal, 0...2^63-1 */
     OPTION_NUMBER_LIST,   /* 1,3,4: kept as text, digits and commas only */
+    OPTION_BIND_LIST,     /* 2:ID:0:1,3:ID:0:0: argument, job, row, column; kept as text */
     OPTION_DURATION,      /* duration.h; the value in ms */
     OPTION_DURATION_OPTIONAL, /* --name or --name=DURATION */
     OPTION_DURATION_PAIR, /* MIN,MAX */

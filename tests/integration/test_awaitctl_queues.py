@@ -81,3 +81,26 @@ def test_events_end_with_the_daemon(ctl, local):
     local.stop()
     assert listening.wait(60) == 3
     assert b"the connection to awaitd" in listening.stderr.read()
+
+
+def test_top_shows_queues_and_targets(local, ctl):
+    ctl.run("submit", "--queue", "nightly", "--delay", "1h", "local", "SELECT 1")
+    ctl.run("submit", "--wait", "local", "SELECT 1")
+    shown = ctl.run("top", "--count", "2", "--interval", "10ms")
+    blocks = shown.strip().split("\n\n")
+    queues = blocks[0].split("\n")
+    assert queues[0].split("\t")[:3] == ["queue", "paused", "ready"]
+    assert {line.split("\t")[0] for line in queues[1:]} == {"default", "nightly"}
+    assert "local\tsqlite\t1\t0\t" in blocks[1]
+    assert shown.count("queue\tpaused") == 2, "two looks"
+    assert "\x1b[H\x1b[J" in ctl.on_terminal("top", "--count", "1")
+
+
+def test_bind_takes_a_value_of_another_job(local, ctl):
+    first = ctl.run("submit", "local", "SELECT 40 AS a, 2 AS b").strip()
+    bound = ["submit", "--bind", f"2:{first}:0:0,3:{first}:0:1", "--wait", "local",
+             "SELECT ?1 + ?2 AS sum", "x", "y"]
+    assert ctl.run(*bound).strip() == "42"
+    for wrong in ("2", "2:1:0", "2:1:0:0:0", "a:1:0:0", "2:1:0:0,", ",2:1:0:0", "2:1:0:0,3"):
+        ctl.run("submit", "--bind", wrong, "local", "SELECT ?1", "x", expect=2)
+        assert "argument:job:row:column" in ctl.said
