@@ -167,8 +167,13 @@ static bool steer(enum steer_action action, uint64_t id)
     static uint64_t position = 1000000;
     position++;
     bool changed = false;
-    struct store_steering steering = {
-        .action = action, .ids = &id, .positions = &position, .changed = &changed, .count = 1};
+    struct lane *waited = NULL;
+    struct store_steering steering = {.action = action,
+                                      .ids = &id,
+                                      .positions = &position,
+                                      .changed = &changed,
+                                      .waited = &waited,
+                                      .count = 1};
     struct store_change change = {.kind = CHANGE_STEER, .steering = &steering, .now_ms = NOW,
                                   .bytes_max = 1000000};
     stage_change(&change);

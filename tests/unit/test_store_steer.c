@@ -9,12 +9,13 @@ TestSuite(store_steer, .init = stage_enter_folder, .fini = stage_leave_folder, .
 
 static bool changed[16];
 static uint64_t positions[16];
+static struct lane *waited[16];
 
 static struct store_change steer(struct store_steering *steering, enum steer_action action,
                                  const uint64_t *ids, uint32_t count)
 {
     *steering = (struct store_steering){.action = action, .ids = ids, .positions = positions,
-                                        .changed = changed, .count = count};
+                                        .changed = changed, .waited = waited, .count = count};
     return (struct store_change){.kind = CHANGE_STEER, .steering = steering, .now_ms = 1000,
                                  .bytes_max = UINT64_MAX};
 }
