@@ -1,6 +1,7 @@
 """test_options.py - DELAY, AT, PRIORITY, TIMEOUT, RETRY, BACKOFF, KEEP and QUEUE of SUBMIT."""
 
 import json
+import threading
 import time
 
 from harness import process, wire
@@ -132,3 +133,17 @@ def test_format_json(local):
         reply = client.call("RUN", "FORMAT", "json", "local",
                             "SELECT 1 AS one, 'x' AS t, NULL AS n")
         assert json.loads(reply) == [{"one": 1, "t": "x", "n": None}]
+
+
+def test_ten_thousand_pipelined_submissions_are_few_commits(make_daemon):
+    """Four on a quiet machine; a slow sender makes more of them."""
+    daemon = make_daemon("[target mail]\ntype = worker\n").start()
+    before = int(daemon.info()["store_commits"])
+    with daemon.connect() as client:
+        data = b"".join(wire.encode("SUBMIT", "mail", str(number)) for number in range(10000))
+        sender = threading.Thread(target=client.send_raw, args=(data,), daemon=True)
+        sender.start()
+        ids = [int(client.read()) for _ in range(10000)]
+        sender.join(60)
+    assert ids == sorted(set(ids))
+    assert int(daemon.info()["store_commits"]) - before <= 100
