@@ -163,6 +163,9 @@ void store_bind_time(sqlite3_stmt *statement, int index, uint64_t time_ms);
 void store_bind_number(sqlite3_stmt *statement, int index, uint64_t number);
 void store_bind_text(sqlite3_stmt *statement, int index, const char *text);
 
+/* Writes the jobs that were only gathered so far. */
+AW_MUST_CHECK AW_SUSPENDS int store_write_inserts(struct store *store, struct aw_error *reterr);
+
 /* Writes one job and nothing else; those that were gathered before are written already. */
 AW_MUST_CHECK AW_SUSPENDS int store_write_job(struct store *store, const struct job *job,
                                               struct aw_error *reterr);
