@@ -1,16 +1,9 @@
 /* test_config_leases.c - how many connections of a target may be leased, and for how long. */
+#include "support/config_stage.h"
+
 #include "config/config.h"
 
 #include <criterion/criterion.h>
-#include <string.h>
-
-static void assert_leases_refused(const char *text, const char *message)
-{
-    struct config config;
-    struct aw_error error = {0};
-    cr_assert_lt(config_parse("a.conf", text, strlen(text), &config, &error), 0, "%s", text);
-    cr_expect_str_eq(error.message, message);
-}
 
 Test(config_leases, a_quarter_unless_configured)
 {
@@ -24,10 +17,7 @@ Test(config_leases, a_quarter_unless_configured)
                                "[target e]\ntype = sqlite\npath = e.db\nconnections = 1\n"
                                "leases = 0\n";
     static const uint32_t expected[] = {0, 1, 2, 7, 0};
-    struct config config;
-    struct aw_error error = {0};
-    cr_assert_eq(config_parse("a.conf", text, strlen(text), &config, &error), 0, "%s",
-                 error.message);
+    struct config config = parsed(text);
     for (uint32_t i = 0; i < 5; i++)
         cr_expect_eq(config.targets[i].leases, expected[i], "%s", config.targets[i].name);
     cr_expect_eq(config.targets[2].lease_max_ms, 30000);
@@ -37,12 +27,12 @@ Test(config_leases, a_quarter_unless_configured)
 
 Test(config_leases, leave_jobs_a_connection)
 {
-    assert_leases_refused("[target a]\ntype = sqlite\npath = a.db\nconnections = 3\nleases = 3\n",
-                          "a.conf:5: leases in [target a] must be less than connections (3), or "
-                          "jobs would have none");
-    assert_leases_refused("[target mail]\ntype = worker\nleases = 2\n",
-                          "a.conf:3: leases in [target mail] is not for type worker");
-    assert_leases_refused("[target a]\ntype = sqlite\npath = a.db\nlease_max = 2d\n",
-                          "a.conf:4: lease_max in [target a] must be a duration such as 500ms, "
-                          "30s, 5m, 12h or 30d, from 1ms to 1d, got '2d'");
+    assert_refused("[target a]\ntype = sqlite\npath = a.db\nconnections = 3\nleases = 3\n",
+                   "a.conf:5: leases in [target a] must be less than connections (3), or "
+                   "jobs would have none");
+    assert_refused("[target mail]\ntype = worker\nleases = 2\n",
+                   "a.conf:3: leases in [target mail] is not for type worker");
+    assert_refused("[target a]\ntype = sqlite\npath = a.db\nlease_max = 2d\n",
+                   "a.conf:4: lease_max in [target a] must be a duration such as 500ms, "
+                   "30s, 5m, 12h or 30d, from 1ms to 1d, got '2d'");
 }
