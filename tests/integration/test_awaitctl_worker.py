@@ -275,8 +275,9 @@ def test_a_drained_worker_whose_answer_nobody_takes_says_so(tools):
 
 @pytest.mark.parametrize("hard", [False, True])
 def test_a_restart_of_the_daemon_is_survived(tools, hard):
-    worker = tools.shell(f'echo "$1" >> {tools.folder}/runs; test "$1" = quick || '
-                         f"test -e {tools.folder}/go || sleep 1000; echo done")
+    # It has looked for the file `go` before it says that it runs.
+    worker = tools.shell(f'test "$1" = quick || test -e {tools.folder}/go || slow=1000; '
+                         f'echo "$1" >> {tools.folder}/runs; sleep ${{slow:-0}}; echo done')
     job = tools.submit("mail", "slow")
     tools.wait_for_file("runs")
     (tools.folder / "go").touch()
