@@ -86,6 +86,7 @@ struct broker {
     uint64_t window_bytes; /* of all windows; running jobs and pending changes come on top */
 
     struct watch *watches[WATCH_BUCKETS];
+    struct stored_cancel *cancels; /* of jobs that are only on disk, not committed yet */
 
     event_listener listener; /* NULL: nobody listens */
     void *listener_context;
@@ -210,6 +211,9 @@ struct execution_record {
 /* --- cancel.c ----------------------------------------------------------------------- */
 /* Cancels a job that memory does not hold, if it has not finished; who watches it is told. */
 AW_MUST_CHECK int cancel_stored(struct broker *broker, uint64_t id);
+/* Whether that is about to happen: such a job does not come into memory any more, so that it does
+ * not start on the way to its end. */
+bool cancel_is_pending(const struct broker *broker, uint64_t id);
 /* Each id once, in order, in memory of the caller's. NULL: no memory. */
 uint64_t *unique_ids(const uint64_t *ids, size_t count, size_t *ret_count);
 

@@ -10,7 +10,34 @@
 struct stored_cancel {
     struct store_change change;
     struct broker *broker;
+    struct stored_cancel *next;
+    struct stored_cancel **place;
 };
+
+static void link_cancel(struct stored_cancel *cancel)
+{
+    struct stored_cancel **first = &cancel->broker->cancels;
+    cancel->next = *first;
+    cancel->place = first;
+    if (cancel->next)
+        cancel->next->place = &cancel->next;
+    *first = cancel;
+}
+
+static void unlink_cancel(struct stored_cancel *cancel)
+{
+    *cancel->place = cancel->next;
+    if (cancel->next)
+        cancel->next->place = cancel->place;
+}
+
+bool cancel_is_pending(const struct broker *broker, uint64_t id)
+{
+    const struct stored_cancel *cancel = broker->cancels;
+    while (cancel && cancel->change.id != id)
+        cancel = cancel->next;
+    return cancel;
+}
 
 static void stop_running(struct job *job)
 {
@@ -23,11 +50,12 @@ static void stored_cancel_done(struct store_change *change, int result)
 {
     struct stored_cancel *cancel = change->context;
     struct broker *broker = cancel->broker;
+    unlink_cancel(cancel);
     if (result == 0 && change->applied) {
         broker->counters.cancelled++;
         clockwork_note_purge(broker, change->now_ms);
         note_cancelled(broker, change->id, change->lane);
-        /* a refill may have brought it into memory between the question and the commit */
+        /* one that is being retried is still in memory */
         consequences_drop(broker, change->id);
         watches_finish(broker, change->id, JOB_CANCELLED, NULL, "", "");
         consequences_tell(broker, change);
@@ -46,6 +74,7 @@ int cancel_stored(struct broker *broker, uint64_t id)
                                            .now_ms = aw_wall_ms(),
                                            .done = stored_cancel_done,
                                            .context = cancel};
+    link_cancel(cancel);
     committer_add(&broker->committer, &cancel->change);
     return 0;
 }

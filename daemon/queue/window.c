@@ -109,7 +109,7 @@ static void put(struct broker *broker, struct job *job)
 
 void window_admit(struct broker *broker, struct job *job)
 {
-    if (!lane_admits(job->lane, job)) {
+    if (!lane_admits(job->lane, job) || cancel_is_pending(broker, job->id)) {
         job_free(job);
         return;
     }
@@ -155,8 +155,9 @@ static bool take_read_jobs(struct broker *broker, struct lane *lane, struct job 
         struct job *job = jobs;
         struct lane_key key = lane_key_of(job);
         jobs = job->next;
-        if (room && job_table_find(&broker->jobs, job->id)) {
-            /* running or being settled: on disk it is ready until its outcome is stored */
+        if (room && (job_table_find(&broker->jobs, job->id) ||
+                     cancel_is_pending(broker, job->id))) {
+            /* running, being settled or cancelled: on disk it is ready until that is stored */
             lane->cursor = key;
             job_free(job);
         } else if (room && mark_was_running(job)) {
