@@ -70,6 +70,12 @@ void postgres_receipt_fill(const struct postgres_receipts *receipts, uint64_t jo
     };
 }
 
+void postgres_receipt_session_name(const struct target *target,
+                                   char ret_name[POSTGRES_RECEIPT_NAME_SIZE])
+{
+    (void)snprintf(ret_name, POSTGRES_RECEIPT_NAME_SIZE, "awaitd/%.36s", target->settings.store);
+}
+
 enum receipt_verdict postgres_receipt_judge(const struct aw_error *error)
 {
     static const char *const missing[] = {"42P01", "3F000", "42501", "42703"};

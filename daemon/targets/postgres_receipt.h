@@ -37,6 +37,12 @@ int postgres_receipt_check(const struct postgres_job *job, struct aw_error *rete
 void postgres_receipt_fill(const struct postgres_receipts *receipts, uint64_t job_id,
                            struct postgres_receipt *ret_receipt);
 
+/* The application_name of an exactly-once target's sessions: the store in it tells the cleaner whose
+ * they are. */
+#define POSTGRES_RECEIPT_NAME_SIZE 64
+void postgres_receipt_session_name(const struct target *target,
+                                   char ret_name[POSTGRES_RECEIPT_NAME_SIZE]);
+
 /* What an error of the receipt's own statement means. */
 enum receipt_verdict {
     RECEIPT_EXISTS,  /* the job was done before */

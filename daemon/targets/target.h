@@ -132,6 +132,8 @@ struct target_settings {
     uint32_t leases;             /* of the connections, for leases; 0: none */
     uint64_t lease_max_ms;       /* the longest lease, and the usual one */
     enum target_delivery delivery;
+    uint64_t receipt_keep_ms;    /* how long an exactly-once job's receipt stays; 0: for ever */
+    uint32_t coalesce;           /* the most jobs in one transaction; 0, 1: each has its own */
     const char *store;     /* name of the queue's store (a UUID): no other daemon has it */
     const char *password;  /* from a file or credential, NULL if none; never logged */
     struct target_http_settings http;
@@ -151,6 +153,10 @@ struct target {
     uint64_t down_since_ms;
 
     void (*changed)(struct target *target, void *context); /* set by the scheduler */
+    /* Says of each job whether it is over for good: done or no longer stored, and not in execution
+     * either. Such a job is never executed again. Set by the scheduler, or NULL. */
+    AW_SUSPENDS int (*finished)(struct target *target, void *context, const uint64_t *ids,
+                                uint32_t count, bool *ret_finished);
     void *context;
 };
 

@@ -10,6 +10,7 @@
 
 #include "targets/postgres_job.h"
 #include "targets/postgres_receipt.h"
+#include "targets/postgres_receipt_clean.h"
 #include "targets/postgres_reply.h"
 
 #include <errno.h>
@@ -48,16 +49,30 @@ static void pool_changed(void *context, bool up, const char *reason)
     }
 }
 
+static void postgres_stop(struct target *target)
+{
+    struct postgres_state *state = target->state;
+    if (state != NULL) {
+        aw_pg_pool_free(state->pool);
+        free(state);
+        target->state = NULL;
+    }
+}
+
 static int postgres_start(struct target *target, struct aw_error *reterr)
 {
     struct postgres_state *state = calloc(1, sizeof *state);
     if (state == NULL) {
         return aw_error_set(reterr, -ENOMEM, "target %s: out of memory", target->settings.name);
     }
+    char name[POSTGRES_RECEIPT_NAME_SIZE] = "awaitd";
+    if (target->settings.delivery == TARGET_EXACTLY_ONCE) {
+        postgres_receipt_session_name(target, name);
+    }
     const struct aw_pg_options options = {
         .uri = target->settings.uri,
         .password = target->settings.password,
-        .application_name = "awaitd",
+        .application_name = name,
         .connections = target->settings.connections,
         .pipeline = target->settings.pipeline,
         .connect_timeout_ms = target->settings.connect_timeout_ms,
@@ -72,17 +87,13 @@ static int postgres_start(struct target *target, struct aw_error *reterr)
     }
     postgres_receipts_init(&state->receipts, target, state->pool);
     target->state = state;
-    return 0;
-}
-
-static void postgres_stop(struct target *target)
-{
-    struct postgres_state *state = target->state;
-    if (state != NULL) {
-        aw_pg_pool_free(state->pool);
-        free(state);
-        target->state = NULL;
+    status = postgres_receipts_clean(&state->receipts);
+    if (status < 0) {
+        postgres_stop(target);
+        return aw_error_set(reterr, status, "target %s: no task to clean its receipts",
+                            target->settings.name);
     }
+    return 0;
 }
 
 static bool in_class(const char *code, const char *prefix)
