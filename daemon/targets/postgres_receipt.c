@@ -14,6 +14,8 @@ static const char table_sql[] =
     "at timestamptz NOT NULL DEFAULT now(), PRIMARY KEY (store, job_id))";
 static const char probe_sql[] = "SELECT has_table_privilege('awaitd.receipt', 'INSERT')";
 static const char receipt_sql[] = "INSERT INTO awaitd.receipt (store, job_id) VALUES ($1, $2)";
+static const char receipts_sql[] =
+    "INSERT INTO awaitd.receipt (store, job_id) SELECT $1, unnest($2::bigint[])";
 
 void postgres_receipts_init(struct postgres_receipts *receipts, struct target *target,
                             struct aw_pg_pool *pool)
@@ -65,6 +67,20 @@ void postgres_receipt_fill(const struct postgres_receipts *receipts, uint64_t jo
     ret_receipt->statement = (struct aw_pg_statement){
         .sql = receipt_sql,
         .sql_size = sizeof receipt_sql - 1,
+        .parameters = ret_receipt->values,
+        .parameter_count = 2,
+    };
+}
+
+void postgres_receipt_fill_many(const struct postgres_receipts *receipts, const char *ids,
+                                struct postgres_receipt *ret_receipt)
+{
+    const char *store = receipts->target->settings.store;
+    ret_receipt->values[0] = (struct aw_pg_value){store, strlen(store), false};
+    ret_receipt->values[1] = (struct aw_pg_value){ids, strlen(ids), false};
+    ret_receipt->statement = (struct aw_pg_statement){
+        .sql = receipts_sql,
+        .sql_size = sizeof receipts_sql - 1,
         .parameters = ret_receipt->values,
         .parameter_count = 2,
     };

@@ -37,6 +37,10 @@ int postgres_receipt_check(const struct postgres_job *job, struct aw_error *rete
 void postgres_receipt_fill(const struct postgres_receipts *receipts, uint64_t job_id,
                            struct postgres_receipt *ret_receipt);
 
+/* The same for many jobs. The ids are text, "{1,2,3}", which the statement points at. */
+void postgres_receipt_fill_many(const struct postgres_receipts *receipts, const char *ids,
+                                struct postgres_receipt *ret_receipt);
+
 /* The application_name of an exactly-once target's sessions: the store in it tells the cleaner whose
  * they are. */
 #define POSTGRES_RECEIPT_NAME_SIZE 64

@@ -20,6 +20,7 @@ struct execution {
     uint32_t argument_count;
     uint64_t job_id;                  /* 0 for RUN */
     uint32_t attempt;                 /* from 1 */
+    bool alone; /* it has failed or was cut off before: nothing else is to share its fate */
     enum result_format format;
     size_t result_size_max;           /* bytes; more is OUTCOME_DEAD with code RESULTTOOBIG */
 };
@@ -160,7 +161,8 @@ struct target {
     void *context;
 };
 
-/* The most executions the scheduler hands over at once: connections * pipeline. */
+/* The most executions the scheduler hands over at once: connections * pipeline, or * coalesce
+ * where that is more. */
 uint32_t target_capacity(const struct target *target);
 
 /* The engine answers, or does not (with why). Calls `changed` when that is news. A target begins

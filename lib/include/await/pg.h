@@ -29,6 +29,8 @@
  *   -ECONNRESET    the connection was lost meanwhile: unknown
  *   -ECONNABORTED  the caller was interrupted and the server did not stop it in time: unknown
  *   -ENOMEM        out of memory: not executed, or cancelled as with -EFBIG
+ * With -EFBIG and -ENOMEM error.code is empty when the run was done, else it was not or was rolled
+ * back.
  * "Rolled back" has one exception: CALL and DO can commit parts of their work by themselves.
  *
  * Link with libpq to use this header. */
