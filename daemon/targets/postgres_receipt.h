@@ -55,6 +55,13 @@ enum receipt_verdict {
 };
 enum receipt_verdict postgres_receipt_judge(const struct aw_error *error);
 
+/* The SQL that an administrator runs once, with the least privileges. */
+extern const char postgres_receipts_preparation[];
+
+/* Makes the table and looks whether receipts can be cleaned too. */
+AW_MUST_CHECK AW_SUSPENDS int postgres_receipts_prepare(struct postgres_receipts *receipts,
+                                                        struct aw_error *reterr);
+
 /* Makes the table. 0; otherwise the target is down, with the SQL an administrator must run, until
  * it is there. */
 AW_MUST_CHECK AW_SUSPENDS int postgres_receipts_make(struct postgres_receipts *receipts,

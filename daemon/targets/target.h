@@ -78,6 +78,14 @@ struct target_type {
     AW_SUSPENDS void (*execute)(struct target *target, const struct execution *execution,
                                 struct outcome *ret_outcome);
 
+    /* What an administrator may run to make what the target's delivery needs in its engine: SQL, or
+     * NULL when nothing is needed. NULL here: no target of the type needs anything. */
+    const char *(*preparation)(const struct target *target);
+
+    /* Makes that over the target's own connection: 0, or negative errno with one line in *reterr.
+     * Only where there is a preparation. */
+    AW_SUSPENDS int (*prepare)(struct target *target, struct aw_error *reterr);
+
     /* Leases (lease.h); NULL in a type without connections. One task calls all four of a session.
      *
      * Waits until this task has a connection for itself. `lost` is set whenever is_alive may have

@@ -180,6 +180,17 @@ static void postgres_execute(struct target *target, const struct execution *exec
     postgres_job_free(&job);
 }
 
+static const char *postgres_preparation(const struct target *target)
+{
+    return target->settings.delivery == TARGET_EXACTLY_ONCE ? postgres_receipts_preparation : NULL;
+}
+
+static int postgres_prepare(struct target *target, struct aw_error *reterr)
+{
+    struct postgres_state *state = target->state;
+    return postgres_receipts_prepare(&state->receipts, reterr);
+}
+
 /* --- leases ---------------------------------------------------------------------------- */
 
 static int postgres_enter(struct target *target, struct aw_event *lost, void **ret_session,
@@ -249,6 +260,8 @@ const struct target_type target_type_postgres = {
     .check = postgres_check,
     .start = postgres_start,
     .execute = postgres_execute,
+    .preparation = postgres_preparation,
+    .prepare = postgres_prepare,
     .enter = postgres_enter,
     .execute_in = postgres_execute_in,
     .is_alive = postgres_is_alive,

@@ -133,6 +133,31 @@ def test_postgres_receipts_stay_while_a_job_can_be_retried(make_daemon, postgres
     own.stop()
 
 
+def test_postgres_target_init(make_daemon, postgres):
+    """Whoever may makes the table; whoever may not is told what to run, and goes on after it."""
+    for statement in ("CREATE DATABASE init", "CREATE ROLE modest LOGIN"):
+        postgres.query(statement)
+    uri = f"postgresql://modest@127.0.0.1:{postgres.port}/init"
+    own = make_daemon(once("main", "postgres", uri=uri),
+                      daemon_module.target("plain", "postgres", uri=postgres.uri)).start()
+    with own.connect() as client:
+        answer = client.call("TARGET", "INIT", "main")
+        assert answer.word == "ERR" and "GRANT INSERT, SELECT, DELETE" in answer, answer
+        sql = client.call("TARGET", "INIT", "main", "sql").decode()
+        with psycopg2.connect(uri.replace("modest@", "postgres@")) as administrator:
+            with administrator.cursor() as cursor:
+                cursor.execute(sql.replace("<role>", "modest"))
+        administrator.close()
+        assert client.call("TARGET", "INIT", "main") == "OK"
+        job = client.call("SUBMIT", "main", "SELECT 1 AS a")
+        assert client.call("AWAIT", job, "TIMEOUT", "60000") == [[b"a"], [b"1"]]
+        assert "needs nothing" in client.call("TARGET", "INIT", "plain")
+        assert client.call("TARGET", "INIT", "nosuch").word == "NOTARGET"
+        assert client.call("TARGET", "INIT", "main", "x").word == "ERR"
+        assert client.call("TARGET", "PAUSE", "main", "x").word == "ERR"
+    own.stop()
+
+
 def test_postgres_answer_lost_after_the_commit(make_daemon, postgres, table):
     """The proxy swallows what the server says once the job is committed."""
     between = proxy.Proxy(postgres.port, SEED)
