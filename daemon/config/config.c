@@ -42,6 +42,7 @@ void config_target_set_defaults(struct config_target *target)
         .connections = 8,
         .connect_timeout_ms = 5 * SECOND_MS,
         .lease_max_ms = 30 * SECOND_MS,
+        .receipt_keep_ms = 24 * 60 * 60 * SECOND_MS,
         .http = {.redirects = 5,
                  .response_size_max = MIB,
                  .request_timeout_ms = 60 * SECOND_MS,

@@ -68,6 +68,7 @@ struct config_target {
     uint64_t lease_max_ms;
     uint64_t connect_timeout_ms;
     uint32_t delivery; /* enum config_delivery */
+    uint64_t receipt_keep_ms; /* exactly-once on postgres and sqlite; 0: for ever */
     uint32_t coalesce; /* the most jobs in one transaction; 0: each has its own */
     uint64_t rate_interval_ns; /* between two starts; 0: no limit */
     uint32_t rate_burst;       /* starts at once after a pause */

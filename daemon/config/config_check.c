@@ -146,7 +146,8 @@ static int check_worker(struct config_builder *builder, const struct section *se
 {
     static const char *const foreign[] = {"uri",           "path",       "connections",
                                           "pipeline",      "leases",     "lease_max",
-                                          "password_file", "credential", "connect_timeout"};
+                                          "password_file", "credential", "connect_timeout",
+                                          "receipt_keep"};
     for (size_t i = 0; i < sizeof foreign / sizeof foreign[0]; i++)
         if (section->set[config_key_find(SECTION_TARGET, foreign[i])].file)
             return config_refuse_for_type(builder, section, foreign[i]);

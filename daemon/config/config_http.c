@@ -6,7 +6,8 @@
 
 static int refuse_foreign(struct config_builder *builder, const struct section *section)
 {
-    static const char *const foreign[] = {"path", "pipeline", "coalesce", "leases", "lease_max"};
+    static const char *const foreign[] = {"path",   "pipeline",  "coalesce",
+                                          "leases", "lease_max", "receipt_keep"};
     for (size_t i = 0; i < sizeof foreign / sizeof foreign[0]; i++)
         if (section->set[config_key_find(SECTION_TARGET, foreign[i])].file)
             return config_refuse_for_type(builder, section, foreign[i]);

@@ -58,6 +58,7 @@ static const struct config_key target_keys[] = {
     {"password_file", VALUE_PATH, FIELD(config_target, password_file)},
     {"credential", VALUE_TEXT, FIELD(config_target, credential)},
     {"delivery", VALUE_CHOICE, FIELD(config_target, delivery), .words = deliveries},
+    {"receipt_keep", VALUE_DURATION, FIELD(config_target, receipt_keep_ms), 0, 3650 * DAY_MS},
     {"coalesce", VALUE_NUMBER, FIELD(config_target, coalesce), 0, 1024},
     {"hosts", VALUE_TEXT, FIELD(config_target, http.hosts)},
     {"headers", VALUE_TEXT, FIELD(config_target, http.headers)},

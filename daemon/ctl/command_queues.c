@@ -77,10 +77,13 @@ static enum exit_code steer(const struct invocation *invocation, const char *wor
         return complain(EXIT_USAGE, "%s knows no %s; see: awaitctl %s --help",
                         strcmp(word, "QUEUE") == 0 ? "queue" : "target", invocation->arguments[0],
                         strcmp(word, "QUEUE") == 0 ? "queue" : "target");
-    const char *const parts[] = {word, action, invocation->arguments[1]};
+    const char *const parts[] = {word, action, invocation->arguments[1], "SQL"};
+    bool sql = strcmp(word, "TARGET") == 0 && invocation->values[0].set;
+    if (sql && strcmp(action, "INIT") != 0)
+        return complain(EXIT_USAGE, "--sql is for: awaitctl target init NAME --sql");
     /* deleting millions takes its time */
     uint64_t timeout_ms = strcmp(action, "PURGE") == 0 ? 0 : invocation->reply_timeout_ms;
-    enum exit_code code = ask(invocation, parts, 3, timeout_ms, &reply);
+    enum exit_code code = ask(invocation, parts, sql ? 4 : 3, timeout_ms, &reply);
     if (code != EXIT_OK)
         return code;
     show(invocation, action, reply);
@@ -96,7 +99,7 @@ static enum exit_code run_queue(const struct invocation *invocation)
 
 static enum exit_code run_target(const struct invocation *invocation)
 {
-    static const char *const known[] = {"PAUSE", "RESUME", "STATS", NULL};
+    static const char *const known[] = {"PAUSE", "RESUME", "STATS", "INIT", NULL};
     return steer(invocation, "TARGET", known);
 }
 
@@ -139,16 +142,24 @@ const struct command command_targets = {
     .run = run_targets,
 };
 
+static const struct option target_options[] = {
+    {"sql", 0, OPTION_FLAG, NULL, NULL, "with init: print the SQL, make nothing"},
+    {0},
+};
+
 const struct command command_target = {
     .name = "target",
-    .arguments = "pause|resume|stats <target>",
-    .summary = "pause, resume or measure a target",
+    .arguments = "pause|resume|stats|init <target>",
+    .summary = "pause, resume, measure or prepare a target",
     .help = "Nothing starts on a paused target, also after a restart: for the maintenance of a\n"
-            "database. Jobs are still accepted.\n"
+            "database. Jobs are still accepted. init makes what exactly-once on PostgreSQL needs,\n"
+            "the table of receipts, with the rights of the target's own role.\n"
             "\n"
             "  awaitctl target pause main\n"
-            "  awaitctl target stats main\n",
-    .options = no_options,
+            "  awaitctl target stats main\n"
+            "  awaitctl target init main\n"
+            "  awaitctl target init main --sql    # for an administrator to run\n",
+    .options = target_options,
     .argument_min = 2,
     .argument_max = 2,
     .run = run_target,

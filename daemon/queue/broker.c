@@ -52,6 +52,9 @@ static void make_target(struct broker *broker, struct target_lanes *lanes,
                 .pipeline = settings->pipeline,
                 .connect_timeout_ms = (uint32_t)settings->connect_timeout_ms,
                 .delivery = (enum target_delivery)settings->delivery,
+                .receipt_keep_ms = settings->receipt_keep_ms,
+                .coalesce =
+                    settings->type == TARGET_TYPE_POSTGRES ? settings->coalesce : 0,
                 .leases = settings->leases,
                 .lease_max_ms = settings->lease_max_ms,
                 .password = settings->password,
@@ -70,6 +73,7 @@ static void make_target(struct broker *broker, struct target_lanes *lanes,
         .group = &broker->background,
         .up = true,
         .changed = target_changed,
+        .finished = receipts_finished,
         .context = lanes,
     };
     aw_semaphore_init(&lanes->target.leases, settings->leases);

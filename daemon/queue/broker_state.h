@@ -217,6 +217,11 @@ bool cancel_is_pending(const struct broker *broker, uint64_t id);
 /* Each id once, in order, in memory of the caller's. NULL: no memory. */
 uint64_t *unique_ids(const uint64_t *ids, size_t count, size_t *ret_count);
 
+/* --- receipts.c: exactly-once, which receipts may go (target->finished) ------------------ */
+AW_MUST_CHECK AW_SUSPENDS int receipts_finished(struct target *target, void *lanes,
+                                                const uint64_t *ids, uint32_t count,
+                                                bool *ret_finished);
+
 /* --- mark.c: at-most-once, started jobs are known on disk ------------------------------ */
 /* Before it is executed. false: it must not be (the store did not take the mark). */
 AW_MUST_CHECK AW_SUSPENDS bool mark_started(struct execution_record *record);

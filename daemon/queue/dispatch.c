@@ -123,6 +123,7 @@ static void run_job(struct execution_record *record)
         .argument_count = job->argument_count,
         .job_id = job->id,
         .attempt = job->attempts + 1,
+        .alone = job->attempts > 0 || job->interruptions > 0,
         .format = (enum result_format)job->format,
         .result_size_max =
             result_size_max < JOB_RESULT_SIZE_MAX ? result_size_max : JOB_RESULT_SIZE_MAX,

@@ -112,6 +112,37 @@ void command_queue(struct connection *connection, struct argument *arguments, ui
     }
 }
 
+/* TARGET INIT <target> [SQL] */
+static void prepare_target(struct connection *connection, const struct argument *arguments,
+                           uint32_t count, struct buffer *reply)
+{
+    struct target *target = NULL;
+    struct aw_error error = {0};
+    if (count == 4 && !is_word(&arguments[3], "SQL")) {
+        value_error(reply, "ERR", "TARGET INIT takes a target and perhaps SQL, not '%.*s'",
+                    argument_shown_size(&arguments[3]), arguments[3].data);
+        return;
+    }
+    int result = broker_find_target(connection->server->broker, arguments[2], &target, &error);
+    if (result < 0) {
+        answer_failure(result, &error, reply);
+        return;
+    }
+    const char *sql = target->type->preparation ? target->type->preparation(target) : NULL;
+    if (!sql)
+        value_error(reply, "ERR", "target %s needs nothing to be made: only exactly-once on "
+                    "postgres does", target->settings.name);
+    else if (count == 4)
+        value_bulk_text(reply, sql);
+    else if ((result = target->type->prepare(target, &error)) == 0)
+        value_simple(reply, "OK");
+    else if (result == -ECANCELED || result == -ETIME)
+        answer_failure(result, &(struct aw_error){0}, reply);
+    else
+        value_error(reply, result == -ENOTCONN ? "UNAVAILABLE" : "ERR", "target %s: %s",
+                    target->settings.name, error.message);
+}
+
 void command_target(struct connection *connection, struct argument *arguments, uint32_t count,
                     struct buffer *reply)
 {
@@ -119,14 +150,20 @@ void command_target(struct connection *connection, struct argument *arguments, u
     const struct argument *name = &arguments[2];
     struct aw_error error = {0};
     bool pause = is_word(action, "PAUSE");
-    (void)count;
-    if (is_word(action, "STATS")) {
+    if (count > 3 && !is_word(action, "INIT")) {
+        value_error(reply, "ERR", "wrong number of arguments for TARGET %.*s",
+                    argument_shown_size(action), action->data);
+    } else if (is_word(action, "STATS")) {
         int result =
             broker_target_statistics(connection->server->broker, *name, reply, &error);
         if (result < 0)
             answer_failure(result, &error, reply);
+    } else if (is_word(action, "INIT")) {
+        if (may_steer(connection, "TARGET", action, reply))
+            prepare_target(connection, arguments, count, reply);
     } else if (!pause && !is_word(action, "RESUME")) {
-        value_error(reply, "ERR", "TARGET takes PAUSE, RESUME or STATS and a target, not '%.*s'",
+        value_error(reply, "ERR",
+                    "TARGET takes PAUSE, RESUME, STATS or INIT and a target, not '%.*s'",
                     argument_shown_size(action), action->data);
     } else if (may_steer(connection, "TARGET", action, reply)) {
         pause_named(connection, PAUSE_TARGET, name, pause, reply);

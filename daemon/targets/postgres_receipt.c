@@ -14,6 +14,16 @@ static const char table_sql[] =
     "at timestamptz NOT NULL DEFAULT now(), PRIMARY KEY (store, job_id))";
 static const char probe_sql[] = "SELECT has_table_privilege('awaitd.receipt', 'INSERT')";
 static const char receipt_sql[] = "INSERT INTO awaitd.receipt (store, job_id) VALUES ($1, $2)";
+static const char receipts_sql[] =
+    "INSERT INTO awaitd.receipt (store, job_id) SELECT $1, unnest($2::bigint[])";
+
+const char postgres_receipts_preparation[] =
+    "CREATE SCHEMA IF NOT EXISTS awaitd;\n"
+    "CREATE TABLE IF NOT EXISTS awaitd.receipt (store uuid, job_id bigint,\n"
+    "    at timestamptz NOT NULL DEFAULT now(), PRIMARY KEY (store, job_id));\n"
+    "GRANT USAGE ON SCHEMA awaitd TO <role>;\n"
+    "-- INSERT is needed; SELECT and DELETE are for the cleaning of old receipts\n"
+    "GRANT INSERT, SELECT, DELETE ON awaitd.receipt TO <role>;\n";
 
 void postgres_receipts_init(struct postgres_receipts *receipts, struct target *target,
                             struct aw_pg_pool *pool)
@@ -68,6 +78,26 @@ void postgres_receipt_fill(const struct postgres_receipts *receipts, uint64_t jo
         .parameters = ret_receipt->values,
         .parameter_count = 2,
     };
+}
+
+void postgres_receipt_fill_many(const struct postgres_receipts *receipts, const char *ids,
+                                struct postgres_receipt *ret_receipt)
+{
+    const char *store = receipts->target->settings.store;
+    ret_receipt->values[0] = (struct aw_pg_value){store, strlen(store), false};
+    ret_receipt->values[1] = (struct aw_pg_value){ids, strlen(ids), false};
+    ret_receipt->statement = (struct aw_pg_statement){
+        .sql = receipts_sql,
+        .sql_size = sizeof receipts_sql - 1,
+        .parameters = ret_receipt->values,
+        .parameter_count = 2,
+    };
+}
+
+void postgres_receipt_session_name(const struct target *target,
+                                   char ret_name[POSTGRES_RECEIPT_NAME_SIZE])
+{
+    (void)snprintf(ret_name, POSTGRES_RECEIPT_NAME_SIZE, "awaitd/%.36s", target->settings.store);
 }
 
 enum receipt_verdict postgres_receipt_judge(const struct aw_error *error)
@@ -129,7 +159,7 @@ static void explain(const struct postgres_receipts *receipts, struct aw_error *e
                       "CREATE SCHEMA IF NOT EXISTS awaitd; CREATE TABLE IF NOT EXISTS "
                       "awaitd.receipt (store uuid, job_id bigint, at timestamptz NOT NULL DEFAULT "
                       "now(), PRIMARY KEY (store, job_id)); GRANT USAGE ON SCHEMA awaitd TO "
-                      "<role>; GRANT INSERT ON awaitd.receipt TO <role>;",
+                      "<role>; GRANT INSERT, SELECT, DELETE ON awaitd.receipt TO <role>;",
                       why);
     target_set_down(receipts->target, error->message);
 }
@@ -174,5 +204,25 @@ int postgres_receipts_make(struct postgres_receipts *receipts, struct aw_error *
         }
     }
     aw_lock_release(&receipts->making);
+    return status;
+}
+
+int postgres_receipts_prepare(struct postgres_receipts *receipts, struct aw_error *reterr)
+{
+    static const char sql[] = "SELECT has_table_privilege('awaitd.receipt', 'SELECT') AND "
+                              "has_table_privilege('awaitd.receipt', 'DELETE')";
+    struct aw_pg_results *results = NULL;
+    int status = postgres_receipts_make(receipts, reterr);
+    if (status == 0) {
+        status = aw_pg_query(receipts->pool, sql, 0, NULL, &results, reterr);
+    }
+    if (status == 0 && receipts->target->settings.receipt_keep_ms > 0 &&
+        aw_pg_value_at(results, 0, 0, 0).data[0] != 't') {
+        status = aw_error_set_code(reterr, -EPERM, "42501",
+                                   "awaitd.receipt is there and jobs run, but old receipts stay: "
+                                   "GRANT SELECT, DELETE ON awaitd.receipt TO awaitd's role, or "
+                                   "set receipt_keep = 0");
+    }
+    aw_pg_results_free(results);
     return status;
 }

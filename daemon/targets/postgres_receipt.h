@@ -37,6 +37,16 @@ int postgres_receipt_check(const struct postgres_job *job, struct aw_error *rete
 void postgres_receipt_fill(const struct postgres_receipts *receipts, uint64_t job_id,
                            struct postgres_receipt *ret_receipt);
 
+/* The same for many jobs. The ids are text, "{1,2,3}", which the statement points at. */
+void postgres_receipt_fill_many(const struct postgres_receipts *receipts, const char *ids,
+                                struct postgres_receipt *ret_receipt);
+
+/* The application_name of an exactly-once target's sessions: the store in it tells the cleaner whose
+ * they are. */
+#define POSTGRES_RECEIPT_NAME_SIZE 64
+void postgres_receipt_session_name(const struct target *target,
+                                   char ret_name[POSTGRES_RECEIPT_NAME_SIZE]);
+
 /* What an error of the receipt's own statement means. */
 enum receipt_verdict {
     RECEIPT_EXISTS,  /* the job was done before */
@@ -44,6 +54,13 @@ enum receipt_verdict {
     RECEIPT_OTHER,   /* an error as of any statement */
 };
 enum receipt_verdict postgres_receipt_judge(const struct aw_error *error);
+
+/* The SQL that an administrator runs once, with the least privileges. */
+extern const char postgres_receipts_preparation[];
+
+/* Makes the table and looks whether receipts can be cleaned too. */
+AW_MUST_CHECK AW_SUSPENDS int postgres_receipts_prepare(struct postgres_receipts *receipts,
+                                                        struct aw_error *reterr);
 
 /* Makes the table. 0; otherwise the target is down, with the SQL an administrator must run, until
  * it is there. */

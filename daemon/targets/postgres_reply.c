@@ -112,11 +112,11 @@ static void write_json(struct buffer *out, const struct aw_pg_results *results, 
 int postgres_reply(struct buffer *out, const struct aw_pg_results *results, uint32_t first,
                    bool several, enum result_format format, size_t size_max)
 {
-    uint32_t count = aw_pg_result_count(results);
+    uint32_t end = several ? aw_pg_result_count(results) : first + 1;
     if (several) {
-        value_array(out, count - first);
+        value_array(out, end - first);
     }
-    for (uint32_t i = first; i < count && out->size <= size_max && !out->failed; i++) {
+    for (uint32_t i = first; i < end && out->size <= size_max && !out->failed; i++) {
         if (!aw_pg_has_rows(results, i)) {
             value_simple(out, aw_pg_tag(results, i));
         } else if (format == FORMAT_JSON) {

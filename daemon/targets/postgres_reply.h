@@ -11,7 +11,7 @@
 
 #include <await/pg.h>
 
-/* Appends the value of all statements (`several`) or of the only one, from number `first` on.
+/* Appends the value of all statements from number `first` on (`several`), or of that one.
  * -EFBIG above size_max, -ENOMEM. */
 AW_MUST_CHECK int postgres_reply(struct buffer *out, const struct aw_pg_results *results,
                                  uint32_t first, bool several, enum result_format format,

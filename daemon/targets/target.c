@@ -7,7 +7,10 @@
 
 uint32_t target_capacity(const struct target *target)
 {
-    uint64_t capacity = (uint64_t)target->settings.connections * target->settings.pipeline;
+    const struct target_settings *settings = &target->settings;
+    uint32_t width = settings->coalesce > settings->pipeline ? settings->coalesce
+                                                             : settings->pipeline;
+    uint64_t capacity = (uint64_t)settings->connections * width;
     return capacity > UINT32_MAX ? UINT32_MAX : (uint32_t)capacity;
 }
 

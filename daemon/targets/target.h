@@ -20,6 +20,7 @@ struct execution {
     uint32_t argument_count;
     uint64_t job_id;                  /* 0 for RUN */
     uint32_t attempt;                 /* from 1 */
+    bool alone; /* it has failed or was cut off before: nothing else is to share its fate */
     enum result_format format;
     size_t result_size_max;           /* bytes; more is OUTCOME_DEAD with code RESULTTOOBIG */
 };
@@ -77,6 +78,14 @@ struct target_type {
     AW_SUSPENDS void (*execute)(struct target *target, const struct execution *execution,
                                 struct outcome *ret_outcome);
 
+    /* What an administrator may run to make what the target's delivery needs in its engine: SQL, or
+     * NULL when nothing is needed. NULL here: no target of the type needs anything. */
+    const char *(*preparation)(const struct target *target);
+
+    /* Makes that over the target's own connection: 0, or negative errno with one line in *reterr.
+     * Only where there is a preparation. */
+    AW_SUSPENDS int (*prepare)(struct target *target, struct aw_error *reterr);
+
     /* Leases (lease.h); NULL in a type without connections. One task calls all four of a session.
      *
      * Waits until this task has a connection for itself. `lost` is set whenever is_alive may have
@@ -132,6 +141,8 @@ struct target_settings {
     uint32_t leases;             /* of the connections, for leases; 0: none */
     uint64_t lease_max_ms;       /* the longest lease, and the usual one */
     enum target_delivery delivery;
+    uint64_t receipt_keep_ms;    /* how long an exactly-once job's receipt stays; 0: for ever */
+    uint32_t coalesce;           /* the most jobs in one transaction; 0, 1: each has its own */
     const char *store;     /* name of the queue's store (a UUID): no other daemon has it */
     const char *password;  /* from a file or credential, NULL if none; never logged */
     struct target_http_settings http;
@@ -151,10 +162,15 @@ struct target {
     uint64_t down_since_ms;
 
     void (*changed)(struct target *target, void *context); /* set by the scheduler */
+    /* Says of each job whether it is over for good: done or no longer stored, and not in execution
+     * either. Such a job is never executed again. Set by the scheduler, or NULL. */
+    AW_SUSPENDS int (*finished)(struct target *target, void *context, const uint64_t *ids,
+                                uint32_t count, bool *ret_finished);
     void *context;
 };
 
-/* The most executions the scheduler hands over at once: connections * pipeline. */
+/* The most executions the scheduler hands over at once: connections * pipeline, or * coalesce
+ * where that is more. */
 uint32_t target_capacity(const struct target *target);
 
 /* The engine answers, or does not (with why). Calls `changed` when that is news. A target begins

@@ -1,26 +1,24 @@
 /* target_postgres.c - jobs that are SQL for a PostgreSQL database.
  *
- * The work is the client library's (await/pg.h); here its results become outcomes. The rule: what
- * is known to have been rolled back may be tried again or is dead, what never ran costs nothing,
- * and only a connection lost while the statement ran is INTERRUPTED.
- *
- * Exactly-once: see postgres_receipt.h. At-most-once: a lone CALL or DO may have committed a part
- * before it failed or was stopped, so that is INTERRUPTED too. */
+ * The work is the client library's (await/pg.h); its results become outcomes in
+ * postgres_outcome.h. Exactly-once: see postgres_receipt.h. Several jobs in one transaction:
+ * postgres_batch.h. */
 #include "targets/target.h"
 
+#include "targets/postgres_batch.h"
 #include "targets/postgres_job.h"
+#include "targets/postgres_outcome.h"
 #include "targets/postgres_receipt.h"
-#include "targets/postgres_reply.h"
+#include "targets/postgres_receipt_clean.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define SHUTDOWN_MS 200u
-
 struct postgres_state {
     struct aw_pg_pool *pool;
     struct postgres_receipts receipts; /* of an exactly-once target */
+    struct postgres_batches batches;
 };
 
 static int postgres_check(struct target *target, const struct argument *arguments, uint32_t count,
@@ -48,16 +46,30 @@ static void pool_changed(void *context, bool up, const char *reason)
     }
 }
 
+static void postgres_stop(struct target *target)
+{
+    struct postgres_state *state = target->state;
+    if (state != NULL) {
+        aw_pg_pool_free(state->pool);
+        free(state);
+        target->state = NULL;
+    }
+}
+
 static int postgres_start(struct target *target, struct aw_error *reterr)
 {
     struct postgres_state *state = calloc(1, sizeof *state);
     if (state == NULL) {
         return aw_error_set(reterr, -ENOMEM, "target %s: out of memory", target->settings.name);
     }
+    char name[POSTGRES_RECEIPT_NAME_SIZE] = "awaitd";
+    if (target->settings.delivery == TARGET_EXACTLY_ONCE) {
+        postgres_receipt_session_name(target, name);
+    }
     const struct aw_pg_options options = {
         .uri = target->settings.uri,
         .password = target->settings.password,
-        .application_name = "awaitd",
+        .application_name = name,
         .connections = target->settings.connections,
         .pipeline = target->settings.pipeline,
         .connect_timeout_ms = target->settings.connect_timeout_ms,
@@ -71,130 +83,18 @@ static int postgres_start(struct target *target, struct aw_error *reterr)
         return aw_error_set(reterr, status, "target %s: %s", target->settings.name, error.message);
     }
     postgres_receipts_init(&state->receipts, target, state->pool);
+    postgres_batches_init(&state->batches, target, state->pool, &state->receipts);
     target->state = state;
+    status = postgres_receipts_clean(&state->receipts);
+    if (status < 0) {
+        postgres_stop(target);
+        return aw_error_set(reterr, status, "target %s: no task to clean its receipts",
+                            target->settings.name);
+    }
     return 0;
 }
 
-static void postgres_stop(struct target *target)
-{
-    struct postgres_state *state = target->state;
-    if (state != NULL) {
-        aw_pg_pool_free(state->pool);
-        free(state);
-        target->state = NULL;
-    }
-}
-
-static bool in_class(const char *code, const char *prefix)
-{
-    return strncmp(code, prefix, strlen(prefix)) == 0;
-}
-
-/* What the server's own error means for the job, whose transaction was rolled back. */
-static enum outcome_kind judge_sqlstate(const char *code)
-{
-    if (in_class(code, "40003")) { /* statement completion unknown */
-        return OUTCOME_INTERRUPTED;
-    }
-    /* 08P01 is a wrong number of parameters. 25006: a standby, perhaps for the moment only. */
-    static const char *const may_pass[] = {"40", "53", "57", "58", "08", "55P03", "25006"};
-    for (size_t i = 0; i < sizeof may_pass / sizeof may_pass[0]; i++) {
-        if (in_class(code, may_pass[i]) && !in_class(code, "08P01")) {
-            return OUTCOME_RETRY;
-        }
-    }
-    return OUTCOME_DEAD;
-}
-
-/* The session was ended while the job ran. By a shutdown: then the job has nothing to do with it.
- * If the server goes on, somebody (or the job itself) ended this one session, and that counts as
- * the job's failure: a statement that ends its own session would otherwise run for ever. A
- * shutdown ends all sessions within moments, so the question is asked a little later. */
-static enum outcome_kind judge_ended_session(struct aw_pg_pool *pool, bool atomic)
-{
-    if (!atomic) { /* CALL and DO may have committed a part: for the queue to judge */
-        return OUTCOME_INTERRUPTED;
-    }
-    bool goes_on = aw_sleep(SHUTDOWN_MS) == 0 &&
-                   aw_pg_query(pool, "SELECT 1", 0, NULL, NULL, NULL) == 0;
-    return goes_on ? OUTCOME_RETRY : OUTCOME_UNAVAILABLE;
-}
-
-static void set_failure(struct outcome *outcome, struct aw_pg_pool *pool, int status,
-                        const struct aw_error *error, bool atomic)
-{
-    enum outcome_kind kind = OUTCOME_DEAD;
-    const char *code = error->code;
-    switch (status) {
-    case -EREMOTEIO:
-        kind = judge_sqlstate(code);
-        break;
-    case -ESHUTDOWN:
-        kind = judge_ended_session(pool, atomic);
-        break;
-    case -ENOTCONN:
-        kind = OUTCOME_UNAVAILABLE;
-        break;
-    case -ENOBUFS:
-        kind = OUTCOME_UNAVAILABLE;
-        code = "BUSY";
-        break;
-    case -ERESTART: /* a lone CALL or DO hit by a neighbour's cancellation: parts may have lasted */
-    case -ECONNRESET:
-    case -ECONNABORTED:
-        kind = OUTCOME_INTERRUPTED;
-        break;
-    case -ETIME:
-    case -ECANCELED:
-        kind = OUTCOME_STOPPED;
-        break;
-    case -EFBIG:
-        code = "RESULTTOOBIG";
-        break;
-    case -EINVAL:
-        code = "BADARGUMENT";
-        break;
-    case -ENOMEM:
-        code = "NOMEMORY"; /* dead, not retried: it may have been done */
-        break;
-    default:
-        code = aw_error_name(status);
-        break;
-    }
-    outcome_set(outcome, kind, code, "%s", error->message);
-}
-
-static void set_result(struct outcome *outcome, const struct execution *execution,
-                       const struct aw_pg_results *results, uint32_t first, bool several)
-{
-    struct buffer value = {0};
-    int status = postgres_reply(&value, results, first, several, execution->format,
-                                execution->result_size_max);
-    if (status < 0) {
-        buffer_free(&value);
-        outcome_set(outcome, OUTCOME_DEAD, status == -EFBIG ? "RESULTTOOBIG" : "NOMEMORY",
-                    status == -EFBIG
-                        ? "the result is larger than %zu bytes; the statement itself was done"
-                        : "no memory for the result (limit %zu bytes); the statement itself "
-                          "was done",
-                    execution->result_size_max);
-        return;
-    }
-    outcome_set(outcome, OUTCOME_DONE, "", "%s", "");
-    outcome->result = value;
-}
-
-/* One run of a job, and what came of it. */
-struct attempt {
-    const struct execution *execution;
-    const struct postgres_job *job;
-    bool receipted;  /* the first statement is the receipt's */
-    uint32_t failed; /* the statement that raised the error */
-    struct aw_pg_results *results;
-    struct aw_error error;
-};
-
-static int run_plainly(struct postgres_state *state, struct attempt *attempt)
+static int run_plainly(struct postgres_state *state, struct postgres_attempt *attempt)
 {
     const struct aw_pg_run run = {
         .statements = attempt->job->statements,
@@ -208,7 +108,7 @@ static int run_plainly(struct postgres_state *state, struct attempt *attempt)
 
 /* With statements that are not plain BEGIN and COMMIT go around: then the server itself refuses
  * whatever cannot share a transaction. */
-static int run_with_receipt(struct postgres_state *state, struct attempt *attempt)
+static int run_with_receipt(struct postgres_state *state, struct postgres_attempt *attempt)
 {
     const struct postgres_job *job = attempt->job;
     struct aw_pg_statement *statements = calloc(job->statement_count + 1, sizeof *statements);
@@ -233,7 +133,7 @@ static int run_with_receipt(struct postgres_state *state, struct attempt *attemp
     return status;
 }
 
-static int run_attempt(struct postgres_state *state, struct attempt *attempt)
+static int run_attempt(struct postgres_state *state, struct postgres_attempt *attempt)
 {
     attempt->failed = AW_PG_NO_STATEMENT;
     if (!attempt->receipted) {
@@ -248,56 +148,12 @@ static int run_attempt(struct postgres_state *state, struct attempt *attempt)
     return status < 0 ? status : run_with_receipt(state, attempt);
 }
 
-/* The receipt's own statement failed: the effect has not taken place in this run. */
-static void judge_receipt(struct postgres_state *state, const struct attempt *attempt,
-                          struct outcome *outcome)
-{
-    enum receipt_verdict verdict = postgres_receipt_judge(&attempt->error);
-    if (verdict == RECEIPT_EXISTS) {
-        outcome_set(outcome, OUTCOME_DONE, "", "%s", "");
-        value_simple(&outcome->result, "OK"); /* its rows were lost with the first answer */
-    } else if (verdict == RECEIPT_MISSING) {
-        outcome_set(outcome, OUTCOME_UNAVAILABLE, attempt->error.code, "%s",
-                    attempt->error.message);
-    } else {
-        set_failure(outcome, state->pool, -EREMOTEIO, &attempt->error, true);
-    }
-}
-
-/* What may have lasted in part must not be repeated. */
-static void doubt(const struct target *target, const struct postgres_job *job,
-                  struct outcome *outcome)
-{
-    if (target->settings.delivery == TARGET_AT_MOST_ONCE && !job->atomic &&
-        (outcome->kind == OUTCOME_RETRY || outcome->kind == OUTCOME_STOPPED)) {
-        outcome->kind = OUTCOME_INTERRUPTED;
-    }
-}
-
-static void judge(struct target *target, int status, const struct attempt *attempt,
-                  struct outcome *outcome)
-{
-    struct postgres_state *state = target->state;
-    if (status == -EREMOTEIO && attempt->receipted && attempt->failed == 0) {
-        judge_receipt(state, attempt, outcome);
-    } else if (status == -ENOMEM && attempt->receipted) {
-        outcome_set(outcome, OUTCOME_RETRY, "NOMEMORY", "%s", attempt->error.message);
-    } else if (status < 0) {
-        set_failure(outcome, state->pool, status, &attempt->error,
-                    attempt->receipted || attempt->job->atomic);
-        doubt(target, attempt->job, outcome);
-    } else {
-        set_result(outcome, attempt->execution, attempt->results, attempt->receipted ? 1 : 0,
-                   attempt->job->several);
-    }
-}
-
 static void postgres_execute(struct target *target, const struct execution *execution,
                              struct outcome *ret_outcome)
 {
     struct postgres_state *state = target->state;
     struct postgres_job job;
-    struct attempt attempt = {
+    struct postgres_attempt attempt = {
         .execution = execution,
         .job = &job,
         /* RUN has no job, and nobody runs it again */
@@ -312,13 +168,27 @@ static void postgres_execute(struct target *target, const struct execution *exec
         }
     }
     if (status < 0) {
-        set_failure(ret_outcome, state->pool, status, &attempt.error, true);
+        postgres_outcome_failure(ret_outcome, state->pool, status, &attempt.error, true);
         return;
     }
-    status = run_attempt(state, &attempt);
-    judge(target, status, &attempt, ret_outcome);
+    if (!postgres_batch_takes(&state->batches, &attempt) ||
+        postgres_batch_run(&state->batches, &attempt, ret_outcome) == BATCH_ALONE) {
+        attempt.status = run_attempt(state, &attempt);
+        postgres_judge(target, state->pool, &attempt, ret_outcome);
+    }
     aw_pg_results_free(attempt.results);
     postgres_job_free(&job);
+}
+
+static const char *postgres_preparation(const struct target *target)
+{
+    return target->settings.delivery == TARGET_EXACTLY_ONCE ? postgres_receipts_preparation : NULL;
+}
+
+static int postgres_prepare(struct target *target, struct aw_error *reterr)
+{
+    struct postgres_state *state = target->state;
+    return postgres_receipts_prepare(&state->receipts, reterr);
 }
 
 /* --- leases ---------------------------------------------------------------------------- */
@@ -333,12 +203,12 @@ static int postgres_enter(struct target *target, struct aw_event *lost, void **r
     return status;
 }
 
-static void judge_leased(int status, const struct attempt *attempt, struct outcome *outcome)
+static void judge_leased(int status, const struct postgres_attempt *attempt, struct outcome *outcome)
 {
     const struct aw_error *error = &attempt->error;
     switch (status) {
     case 0:
-        set_result(outcome, attempt->execution, attempt->results, 0, false);
+        postgres_outcome_result(outcome, attempt->execution, attempt->results, 0, false);
         break;
     case -ERESTART: /* a late cancellation of the statement before: rolled back like any other */
         outcome_set(outcome, OUTCOME_RETRY, error->code, "%s", error->message);
@@ -347,7 +217,7 @@ static void judge_leased(int status, const struct attempt *attempt, struct outco
         outcome_set(outcome, OUTCOME_UNAVAILABLE, error->code, "%s", error->message);
         break;
     default:
-        set_failure(outcome, NULL, status, error, true);
+        postgres_outcome_failure(outcome, NULL, status, error, true);
         break;
     }
 }
@@ -364,7 +234,7 @@ static int postgres_execute_in(struct target *target, void *session,
         return aw_error_set_code(reterr, -EINVAL, "ERR", "target %s: %s", target->settings.name,
                                  error.message);
     }
-    struct attempt attempt = {.execution = execution, .job = &job};
+    struct postgres_attempt attempt = {.execution = execution, .job = &job};
     status = aw_pg_lease_run(session, job.statements, execution->result_size_max, &attempt.results,
                              &attempt.error);
     judge_leased(status, &attempt, ret_outcome);
@@ -390,6 +260,8 @@ const struct target_type target_type_postgres = {
     .check = postgres_check,
     .start = postgres_start,
     .execute = postgres_execute,
+    .preparation = postgres_preparation,
+    .prepare = postgres_prepare,
     .enter = postgres_enter,
     .execute_in = postgres_execute_in,
     .is_alive = postgres_is_alive,

@@ -22,6 +22,7 @@
 
 struct sqlite_target {
     struct aw_sqlite_pool *pool;
+    struct sqlite_receipts receipts;
     bool probing;
     bool disk_full;    /* why it is down: reading proves nothing then */
     uint32_t pause_ms; /* before the next probe; falls back once a job has succeeded */
@@ -123,7 +124,10 @@ static int start(struct target *target, struct aw_error *reterr)
     state->probing = true;
     target->state = state;
     target->up = true;
-    result = aw_group_spawn(target->group, probe, target);
+    state->receipts = (struct sqlite_receipts){ target, state->pool };
+    result = sqlite_receipts_clean(&state->receipts);
+    if (result == 0)
+        result = aw_group_spawn(target->group, probe, target);
     if (result < 0) {
         aw_sqlite_pool_free(state->pool);
         free(state);

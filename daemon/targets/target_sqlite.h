@@ -1,6 +1,6 @@
 /* target_sqlite.h - between the parts of the sqlite target: a job's arguments as statements
- * (target_sqlite_arguments.c), their rows as a result (target_sqlite_result.c), and the receipt of
- * an exactly-once target (target_sqlite_receipt.c). */
+ * (target_sqlite_arguments.c), their rows as a result (target_sqlite_result.c), the receipt of an
+ * exactly-once target (target_sqlite_receipt.c) and its end (target_sqlite_clean.c). */
 #ifndef TARGETS_TARGET_SQLITE_H
 #define TARGETS_TARGET_SQLITE_H
 
@@ -50,6 +50,15 @@ AW_MUST_CHECK AW_SUSPENDS int sqlite_receipt_query(struct aw_sqlite_pool *pool, 
                                                    uint64_t job_id, const struct sqlite_job *job,
                                                    const struct aw_sqlite_receiver *receiver,
                                                    struct aw_error *reterr);
+
+/* What the cleaner of receipts needs. */
+struct sqlite_receipts {
+    struct target *target;
+    struct aw_sqlite_pool *pool;
+};
+
+/* Starts the cleaner (receipt_cleaner.h) of an exactly-once target; *receipts outlives it. */
+AW_MUST_CHECK int sqlite_receipts_clean(struct sqlite_receipts *receipts);
 
 /* "INSERT 0 3", "CREATE TABLE" ...: what PostgreSQL would say of the statement. */
 void sqlite_command_tag(const char *sql, size_t sql_size, int64_t changes, char *ret_tag,

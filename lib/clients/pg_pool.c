@@ -132,6 +132,29 @@ bool aw_pg_pool_is_up(const struct aw_pg_pool *pool)
     return pool->up;
 }
 
+static bool is_quiet(const struct pg_connection *connection, uint64_t since_ns)
+{
+    const struct pg_request *oldest = TAILQ_FIRST(&connection->in_flight);
+    if (connection->state != PG_CONNECTION_OPEN || connection->broken) {
+        return false;
+    }
+    /* a lease begins with nothing in flight, and what it sends is its own */
+    return oldest == NULL || connection->lease != NULL || oldest->sent_ns >= since_ns;
+}
+
+uint32_t aw_pg_pool_quiet_sessions(const struct aw_pg_pool *pool, uint64_t since_ns, int *ret_pids,
+                                   uint32_t max)
+{
+    uint32_t count = 0;
+    const struct pg_connection *connection = NULL;
+    TAILQ_FOREACH(connection, &pool->connections, link) {
+        if (count < max && is_quiet(connection, since_ns)) {
+            ret_pids[count++] = PQbackendPID(connection->handle);
+        }
+    }
+    return count;
+}
+
 /* --- creation -------------------------------------------------------------------------- */
 
 static uint32_t or_default(uint32_t value, uint32_t standard)

@@ -139,12 +139,15 @@ static int interruption(int status, struct aw_error *reterr, const char *what)
 static int over_limit(const struct pg_request *request, size_t size_max, struct aw_error *reterr)
 {
     bool ended = request->error.number == 0;
+    const char *code = ended ? "" : "57014";
+    const char *what = ended ? "itself was done" : "was cancelled";
     if (request->number == -ENOMEM) {
-        return aw_error_set(reterr, -ENOMEM, "no memory for the result; the statement %s",
-                            ended ? "itself was done" : "was cancelled");
+        return aw_error_set_code(reterr, -ENOMEM, code,
+                                 "no memory for the result; the statement %s", what);
     }
-    return aw_error_set(reterr, -EFBIG, "the result is larger than %zu bytes; the statement %s",
-                        size_max, ended ? "itself was done" : "was cancelled");
+    return aw_error_set_code(reterr, -EFBIG, code,
+                             "the result is larger than %zu bytes; the statement %s", size_max,
+                             what);
 }
 
 int pg_request_result(const struct pg_request *request, int interrupted, struct aw_error *reterr)
@@ -199,7 +202,7 @@ static int run_once(struct aw_pg_pool *pool, const struct aw_pg_run *run, bool *
     struct pg_request *request = NULL;
     int status = pg_request_new(&request, run, *uncached);
     if (status < 0) {
-        return aw_error_set(reterr, status, "out of memory");
+        return aw_error_set_code(reterr, status, "53200", "out of memory");
     }
     status = pg_pool_submit(pool, request, reterr);
     if (status < 0) {

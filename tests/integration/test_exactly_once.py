@@ -69,10 +69,13 @@ def once(name, kind, **keys):
     return daemon_module.target(name, kind, delivery="exactly-once", **keys)
 
 
+CLEANED = {"receipt_keep": "500ms"}
+
+
 def terminate_sessions(postgres, chance):
     try:
         postgres.query("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE "
-                       "application_name = 'awaitd' AND random() < %s", chance.random())
+                       "application_name LIKE 'awaitd/%%' AND random() < %s", chance.random())
     except psycopg2.Error:
         pass
 
@@ -83,7 +86,7 @@ def test_postgres_under_kills_terminated_sessions_and_cut_connections(make_daemo
     postgres.query(f"CREATE TABLE {table} (n int)")
     between = proxy.Proxy(postgres.port, SEED)
     uri = f"postgresql://postgres@127.0.0.1:{between.port}/postgres"
-    own = make_daemon(once("main", "postgres", uri=uri)).start()
+    own = make_daemon(once("main", "postgres", uri=uri, **CLEANED)).start()
     chaos = Chaos(own, lambda number: ("main", f"INSERT INTO {table} VALUES ($1)", str(number)),
                   lambda chance: terminate_sessions(postgres, chance))
     between.cutting = True
@@ -94,8 +97,64 @@ def test_postgres_under_kills_terminated_sessions_and_cut_connections(make_daemo
         rows = [number for number, in postgres.query(f"SELECT n FROM {table} ORDER BY n")]
         assert rows == sorted(chaos.jobs)
         assert between.cuts > 0, "nothing was cut: the test tested nothing"
+        process.wait_until(lambda: receipts_of(postgres, chaos.jobs) == 0, 120,
+                           "the receipts of finished jobs to be deleted")
     finally:
         between.close()
+    own.stop()
+
+
+def receipts_of(postgres, jobs):
+    return postgres.value("SELECT count(*) FROM awaitd.receipt WHERE job_id = ANY(%s)",
+                          [int(job) for job in jobs.values()])
+
+
+def test_postgres_receipts_stay_while_a_job_can_be_retried(make_daemon, postgres, table):
+    """Its effect is there, but its result was too large: it is dead, and RETRY must not repeat it."""
+    own = make_daemon(once("main", "postgres", uri=postgres.uri, **CLEANED),
+                      settings="result_size_max = 1K").start()
+    with own.connect() as client:
+        dead = client.call("SUBMIT", "main", f"INSERT INTO {table} (v) VALUES "
+                           "(repeat('x', 4000)) RETURNING v")
+        done = client.call("SUBMIT", "main", f"INSERT INTO {table} (v) VALUES ('done')")
+        answer = client.call("AWAIT", dead, "TIMEOUT", "30000")
+        assert isinstance(answer, wire.Error) and "RESULTTOOBIG" in str(answer)
+        assert client.call("AWAIT", done, "TIMEOUT", "30000") == "INSERT 0 1"
+        effects = postgres.value(f"SELECT count(*) FROM {table}")
+        own.kill()
+        own.start()
+    process.wait_until(lambda: receipts_of(postgres, {1: done}) == 0, 60, "the receipt to go")
+    with own.connect() as client:
+        assert receipts_of(postgres, {1: dead}) == effects - 1
+        assert client.call("RETRY", dead) == 1
+        client.call("AWAIT", dead, "TIMEOUT", "30000")
+        assert postgres.value(f"SELECT count(*) FROM {table}") == 2
+        assert wire.as_map(client.call("JOB", dead))["state"] in (b"done", b"dead")
+    own.stop()
+
+
+def test_postgres_target_init(make_daemon, postgres):
+    """Whoever may makes the table; whoever may not is told what to run, and goes on after it."""
+    for statement in ("CREATE DATABASE init", "CREATE ROLE modest LOGIN"):
+        postgres.query(statement)
+    uri = f"postgresql://modest@127.0.0.1:{postgres.port}/init"
+    own = make_daemon(once("main", "postgres", uri=uri),
+                      daemon_module.target("plain", "postgres", uri=postgres.uri)).start()
+    with own.connect() as client:
+        answer = client.call("TARGET", "INIT", "main")
+        assert answer.word == "ERR" and "GRANT INSERT, SELECT, DELETE" in answer, answer
+        sql = client.call("TARGET", "INIT", "main", "sql").decode()
+        with psycopg2.connect(uri.replace("modest@", "postgres@")) as administrator:
+            with administrator.cursor() as cursor:
+                cursor.execute(sql.replace("<role>", "modest"))
+        administrator.close()
+        assert client.call("TARGET", "INIT", "main") == "OK"
+        job = client.call("SUBMIT", "main", "SELECT 1 AS a")
+        assert client.call("AWAIT", job, "TIMEOUT", "60000") == [[b"a"], [b"1"]]
+        assert "needs nothing" in client.call("TARGET", "INIT", "plain")
+        assert client.call("TARGET", "INIT", "nosuch").word == "NOTARGET"
+        assert client.call("TARGET", "INIT", "main", "x").word == "ERR"
+        assert client.call("TARGET", "PAUSE", "main", "x").word == "ERR"
     own.stop()
 
 
@@ -167,7 +226,7 @@ def test_redis_counters_under_kills_and_cut_connections(make_daemon, redis_serve
 
 @LONG
 def test_sqlite_rows_under_kills(make_daemon):
-    own = make_daemon(once("local", "sqlite", path="local.db")).start()
+    own = make_daemon(once("local", "sqlite", path="local.db", **CLEANED)).start()
     with own.connect() as client:
         client.call("RUN", "local", "CREATE TABLE t(n INTEGER)")
     chaos = Chaos(own, lambda number: ("local", "INSERT INTO t VALUES (?)", str(number)),
@@ -176,7 +235,10 @@ def test_sqlite_rows_under_kills(make_daemon):
     assert chaos.states() == {"done": len(chaos.jobs)}
     with own.connect() as client:
         rows = client.call("RUN", "local", "SELECT n FROM t ORDER BY n")[1:]
-    assert [int(row[0]) for row in rows] == sorted(chaos.jobs)
+        assert [int(row[0]) for row in rows] == sorted(chaos.jobs)
+        process.wait_until(lambda: client.call("RUN", "local", "SELECT count(*) FROM "
+                                               "awaitd_receipt")[1] == [b"0"], 120,
+                           "the receipts of finished jobs to be deleted")
     own.stop()
 
 

@@ -9,6 +9,8 @@
 
 struct target delivery_target;
 struct outcome delivery_outcome;
+int (*delivery_finished)(struct target *target, void *context, const uint64_t *ids, uint32_t count,
+                         bool *ret_finished);
 
 struct stage {
     const struct target_type *type;
@@ -32,7 +34,8 @@ static int play(void *argument)
                                       .settings = stage->settings,
                                       .group = &group,
                                       .up = true,
-                                      .changed = nothing};
+                                      .changed = nothing,
+                                      .finished = delivery_finished};
     cr_assert_eq(stage->type->start(&delivery_target, &error), 0, "%s", error.message);
     stage->body();
     buffer_free(&delivery_outcome.result);

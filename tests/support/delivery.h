@@ -9,6 +9,10 @@
 extern struct target delivery_target;
 extern struct outcome delivery_outcome; /* of the last job */
 
+/* What the target is told of finished jobs; NULL: it does not ask, and cleans no receipts. */
+extern int (*delivery_finished)(struct target *target, void *context, const uint64_t *ids,
+                                uint32_t count, bool *ret_finished);
+
 /* Starts a target with these settings (name, store and limits are filled in), runs the body as the
  * first task of a loop, and stops it. */
 void delivery_run(const struct target_type *type, struct target_settings settings,

@@ -86,13 +86,15 @@ Test(config_targets, delivery_and_coalescing)
 {
     struct config config = parsed(
         "[target main]\ntype = postgres\nuri = dbname=app\ndelivery = exactly-once\n"
-        "coalesce = 1024\n"
+        "coalesce = 1024\nreceipt_keep = 2h\n"
         "[target cache]\ntype = redis\nuri = redis://localhost\ndelivery = exactly-once\n"
         "[target local]\ntype = sqlite\npath = l.db\ndelivery = at-most-once\ncoalesce = 64\n"
         "[target mail]\ntype = worker\ndelivery = at-most-once\n"
         "[target plain]\ntype = worker\n");
     cr_expect_eq(config.targets[0].delivery, DELIVERY_EXACTLY_ONCE);
     cr_expect_eq(config.targets[0].coalesce, 1024);
+    cr_expect_eq(config.targets[0].receipt_keep_ms, 2 * 3600 * 1000);
+    cr_expect_eq(config.targets[2].receipt_keep_ms, 24 * 3600 * 1000);
     cr_expect_eq(config.targets[1].delivery, DELIVERY_EXACTLY_ONCE);
     cr_expect_eq(config.targets[2].delivery, DELIVERY_AT_MOST_ONCE);
     cr_expect_eq(config.targets[2].coalesce, 64);

@@ -29,6 +29,8 @@
  *   -ECONNRESET    the connection was lost meanwhile: unknown
  *   -ECONNABORTED  the caller was interrupted and the server did not stop it in time: unknown
  *   -ENOMEM        out of memory: not executed, or cancelled as with -EFBIG
+ * With -EFBIG and -ENOMEM error.code is empty when the run was done, else it was not or was rolled
+ * back.
  * "Rolled back" has one exception: CALL and DO can commit parts of their work by themselves.
  *
  * Link with libpq to use this header. */
@@ -73,6 +75,12 @@ AW_API AW_SUSPENDS void aw_pg_pool_free(struct aw_pg_pool *pool);
 
 /* Whether a connection works, as far as is known. */
 AW_API bool aw_pg_pool_is_up(const struct aw_pg_pool *pool);
+
+/* The server's process ids of the open connections that carry no run sent before `since_ns`
+ * (aw_now_ns): at most `max` of them. Whoever asks the server for sessions of this pool's
+ * application_name finds, besides these, the ones that may still work on something older. */
+AW_API uint32_t aw_pg_pool_quiet_sessions(const struct aw_pg_pool *pool, uint64_t since_ns,
+                                          int *ret_pids, uint32_t max);
 
 /* Text in UTF-8 as psql would show it, in both directions. Parameters need no terminating NUL and
  * may hold none; values of results are followed by one. */

@@ -1,0 +1,118 @@
+"""test_coalesce.py - several PostgreSQL jobs in one transaction: rows are exactly the jobs', whoever
+fails fails alone, whatever is killed or cut."""
+
+import psycopg2
+
+from harness import daemon as daemon_module
+from harness import process, proxy, wire
+from test_exactly_once import CLEANED, LONG, SEED, Chaos, receipts_of, terminate_sessions
+
+WIDE = "[queue default]\nconcurrency = 300\nretry = 2\nbackoff_min = 1ms\nbackoff_max = 5ms\n"
+
+
+def gathering(uri, delivery="at-least-once", **keys):
+    return daemon_module.target("main", "postgres", uri=uri, delivery=delivery, coalesce=64, **keys)
+
+
+def fails(number):
+    return number % 50 == 49
+
+
+def job_of(client, job):
+    return wire.as_map(client.call("JOB", job))
+
+
+@LONG
+def test_chaos_with_one_failing_in_fifty(make_daemon, postgres):
+    table = f"coalesce_{SEED}"
+    postgres.query(f"CREATE TABLE {table} (n int CHECK (n % 50 <> 49))")
+    between = proxy.Proxy(postgres.port, SEED)
+    uri = f"postgresql://postgres@127.0.0.1:{between.port}/postgres"
+    own = make_daemon(gathering(uri, "exactly-once", connections=3, **CLEANED), WIDE).start()
+    chaos = Chaos(own, lambda number: ("main", f"INSERT INTO {table} VALUES ($1)", str(number)),
+                  lambda chance: terminate_sessions(postgres, chance))
+    between.cutting = True
+    try:
+        chaos.run()
+        between.cutting = False
+        bad = {number for number in chaos.jobs if fails(number)}
+        assert chaos.states() == {"done": len(chaos.jobs) - len(bad), "dead": len(bad)}
+        with own.connect() as client:
+            for number in bad:
+                fields = job_of(client, chaos.jobs[number])
+                assert fields["state"] == b"dead" and b"23514" in fields["error"], fields
+        rows = [number for number, in postgres.query(f"SELECT n FROM {table} ORDER BY n")]
+        assert rows == sorted(set(chaos.jobs) - bad)
+        assert between.cuts > 0, "nothing was cut: the test tested nothing"
+        transactions = postgres.value(f"SELECT count(DISTINCT xmin::text) FROM {table}")
+        assert transactions < len(rows), "nothing was gathered: the test tested nothing"
+        process.wait_until(lambda: receipts_of(postgres, chaos.jobs) == 0, 120,
+                           "the receipts of finished jobs to be deleted")
+    finally:
+        between.close()
+    own.stop()
+
+
+def test_at_least_once_only_the_guilty_are_charged(make_daemon, postgres, table):
+    postgres.query(f"ALTER TABLE {table} ADD CHECK (v NOT LIKE '%bad')")
+    postgres.query(f"CREATE PROCEDURE two(n text) LANGUAGE plpgsql AS $$ BEGIN INSERT INTO {table} "
+                   f"(v) VALUES ('a' || n); COMMIT; INSERT INTO {table} (v) VALUES ('b' || n); "
+                   "END $$")
+    own = make_daemon(gathering(postgres.uri), WIDE).start()
+    insert = f"INSERT INTO {table} (v) VALUES ($1)"
+    commands = []
+    for number in range(1000):
+        commands.append(("SUBMIT", "main", insert, f"{number}{'bad' if fails(number) else ''}"))
+        if number % 100 == 0:
+            commands.append(("SUBMIT", "main", "CALL two($1)", str(number)))
+            commands.append(("SUBMIT", "main", f"VACUUM {table}"))
+            commands.append(("SUBMIT", "main", "TX", "2", insert, "1", f"c{number}", insert, "1",
+                             f"d{number}"))
+    with own.connect() as client:
+        ids = client.pipeline(commands)
+        answers = client.call("GATHER", *ids)
+        for command, job, answer in zip(commands, ids, answers):
+            fields = job_of(client, job)
+            bad = command[-1].endswith("bad")
+            assert fields["state"] == (b"dead" if bad else b"done"), (command, fields)
+            assert fields["attempts"] == 1, (command, fields)
+            assert isinstance(answer, wire.Error) == bad, answer
+    assert postgres.value(f"SELECT count(*) FROM {table} WHERE v ~ '^[0-9]+$'") == 980
+    assert postgres.value(f"SELECT count(DISTINCT v) FROM {table} WHERE v ~ '^[0-9]+$'") == 980
+    assert postgres.value(f"SELECT count(*) FROM {table}") == 980 + 10 * 4
+    assert postgres.value(f"SELECT count(DISTINCT xmin::text) FROM {table}") < 500
+    own.stop()
+
+
+def test_cancel_and_timeout_of_one_in_a_batch(make_daemon, postgres, table):
+    """The batch waits at a lock: one of it is cancelled, the time of another one is up."""
+    own = make_daemon(gathering(postgres.uri, connections=1), WIDE).start()
+    insert = f"INSERT INTO {table} (v) VALUES ($1)"
+    gate = psycopg2.connect(postgres.uri)
+    gate.cursor().execute(f"CREATE TABLE IF NOT EXISTS gate_{table} (v int)")
+    gate.commit()
+    gate.cursor().execute(f"LOCK TABLE gate_{table}")
+    with own.connect() as client:
+        client.call("AWAIT", client.call("SUBMIT", "main", "SELECT 1"))
+        ids = client.pipeline(
+            [("SUBMIT", "main", f"INSERT INTO {table} (v) SELECT 'gate' FROM gate_{table}")] +
+            [("SUBMIT", "main", insert, str(number)) for number in range(20)])
+        late = client.call("SUBMIT", "TIMEOUT", "500", "main", insert, "late")
+        process.wait_until(lambda: postgres.value(
+            "SELECT count(*) FROM pg_locks WHERE NOT granted") >= 1, 30, "the batch to wait")
+        assert client.call("CANCEL", ids[5]) == 1
+        process.wait_until(lambda: job_of(client, ids[5])["state"] == b"cancelled", 30,
+                           "the job to be cancelled")
+        process.wait_until(lambda: job_of(client, late)["state"] in (b"done", b"dead") or
+                           job_of(client, late)["interruptions"] > 0, 30, "its time to be up")
+        gate.commit()
+        client.call("GATHER", *ids, late)
+        for index, job in enumerate([*ids, late]):
+            fields = job_of(client, job)
+            assert fields["state"] == (b"cancelled" if index == 5 else b"done"), fields
+            assert fields["attempts"] <= 1 + (job == late), fields
+    gate.close()
+    rows = postgres.query(f"SELECT v FROM {table} ORDER BY v")
+    assert [v for v, in rows] == sorted([str(number) for number in range(20) if number != 4] +
+                                        ["late"])
+    own.stop()
