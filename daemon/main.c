@@ -169,6 +169,7 @@ static int run(void *argument)
         config_free(&process->configuration);
         return process->signals;
     }
+    AW_IGNORE(aw_loop_watch()); /* for METRICS */
     aw_group_init(&process->tasks, AW_GROUP_COLLECT);
     log_start(&process->tasks);
     control_init(&process->control, process->options.configuration, &process->configuration);

@@ -35,7 +35,7 @@ extern const struct command command_submit, command_run, command_await, command_
     command_call, command_worker, command_reserve, command_ack, command_nack, command_extend,
     command_queues, command_queue, command_targets, command_target, command_events,
     command_progress, command_retry, command_delete, command_promote, command_backup,
-    command_reload, command_shutdown, command_cron, command_enter, command_top;
+    command_reload, command_shutdown, command_cron, command_enter, command_top, command_metrics;
 
 /* The value of the option `name` in a command's table. Aborts when the table has none. */
 const struct option_value *option_of(const struct command *command,

@@ -1,4 +1,4 @@
-/* command_server.c - info, ping and call: the daemon itself. */
+/* command_server.c - info, metrics, ping and call: the daemon itself. */
 #include "ctl/connection.h"
 
 #include <stdlib.h>
@@ -101,6 +101,26 @@ static enum exit_code ask_and_print(const struct invocation *invocation, const s
     return code;
 }
 
+/* As it is: it is made for another program. */
+static enum exit_code run_metrics(const struct invocation *invocation)
+{
+    struct words words = {0};
+    redisReply *reply = NULL;
+    words_add(&words, "METRICS");
+    enum exit_code code = connection_ask(invocation, &words, invocation->reply_timeout_ms, &reply);
+    words_free(&words);
+    if (code != EXIT_OK)
+        return code;
+    if (reply->type == REDIS_REPLY_ERROR)
+        code = reply_complain(reply, NULL);
+    else if (reply->type == REDIS_REPLY_STRING && !invocation->output.json)
+        (void)fwrite(reply->str, 1, reply->len, stdout);
+    else
+        reply_print(&invocation->output, reply);
+    freeReplyObject(reply);
+    return code;
+}
+
 static enum exit_code run_ping(const struct invocation *invocation)
 {
     struct words words = {0};
@@ -130,6 +150,17 @@ const struct command command_info = {
     .argument_min = 0,
     .argument_max = 1,
     .run = run_info,
+};
+
+const struct command command_metrics = {
+    .name = "metrics",
+    .arguments = "",
+    .summary = "print what the daemon counts, in Prometheus's text format",
+    .help = "  awaitctl metrics > /var/lib/node_exporter/awaitd.prom.new\n",
+    .options = no_options,
+    .argument_min = 0,
+    .argument_max = 0,
+    .run = run_metrics,
 };
 
 const struct command command_ping = {

@@ -24,6 +24,7 @@ static const struct command *const commands[] = {
     &command_queues, &command_queue,  &command_targets, &command_target, &command_events,
     &command_progress, &command_retry, &command_delete, &command_promote, &command_backup,
     &command_reload, &command_shutdown, &command_cron, &command_enter, &command_top,
+    &command_metrics,
 };
 
 #define COMMAND_COUNT (sizeof commands / sizeof commands[0])

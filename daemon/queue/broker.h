@@ -282,4 +282,10 @@ void broker_configuration_changed(struct broker *broker);
  * lines. `section` NULL: all. */
 void broker_info(const struct broker *broker, const char *section, struct buffer *out);
 
+/* Appends the broker's part of METRICS: at most METRICS_QUEUES_MAX queues one by one, in the order
+ * of their making, and all of them in the sums. */
+#define METRICS_QUEUES_MAX 200u
+AW_MUST_CHECK AW_SUSPENDS int broker_metrics(struct broker *broker, struct buffer *out,
+                                             struct aw_error *reterr);
+
 #endif

@@ -42,6 +42,7 @@ struct target_lanes {
     uint32_t running;
     uint32_t capacity;
     bool started;
+    uint64_t outcomes[OUTCOME_KINDS]; /* how executions ended, RUN's too */
     uint64_t paused_ms;  /* since when nothing starts, 0: it is not paused */
     uint64_t changed_ms; /* when it went up or down last */
     struct token_bucket bucket;
@@ -141,6 +142,20 @@ bool limits_have_token(struct broker *broker, const struct token_bucket *bucket)
 void limits_take_tokens(struct target_lanes *target, struct job_queue *queue);
 /* The task that waits for tokens. */
 AW_SUSPENDS int limits_main(void *broker);
+
+/* --- oldest.c, look_queue.c ------------------------------------------------------------- */
+struct oldest_job {
+    const struct job_queue *queue;
+    uint64_t id; /* 0: none is ready, or it was too far to look */
+};
+/* The oldest job that is ready of each of these queues. */
+AW_MUST_CHECK AW_SUSPENDS int oldest_find(struct broker *broker, struct oldest_job *wanted,
+                                          uint32_t count, struct aw_error *reterr);
+uint64_t oldest_age_ms(const struct oldest_job *oldest, uint64_t now_ms);
+/* Adds its jobs by state, and the bytes of those that have not finished. */
+void look_count_queue(const struct job_queue *queue, int64_t counts[JOB_STATES], int64_t *bytes);
+/* How many executions it takes at once now. */
+uint32_t look_capacity(const struct target_lanes *target);
 
 /* --- note.c: statistics and events of what happens, each once it is durable ------------- */
 void note_submitted(struct broker *broker, const struct job *job);

@@ -200,10 +200,32 @@ static void disk_is_full(struct committer *committer, struct store_change *batch
     keep_for_later(committer, batch);
 }
 
+static uint64_t store_sync_ns(const struct committer *committer)
+{
+    struct store_statistics statistics;
+    store_statistics(committer->store, &statistics);
+    return statistics.sync_ns;
+}
+
+static void count_commit(struct committer *committer, uint64_t began_ns, uint64_t sync_ns,
+                         uint32_t count)
+{
+    uint64_t now_ns = aw_now_ns();
+    histogram_add(&committer->commit_times, (now_ns - began_ns) / 1000, now_ns);
+    histogram_add(&committer->sync_times, sync_ns / 1000, now_ns);
+    histogram_add(&committer->batch_sizes, count, now_ns);
+    committer->sync_ns += sync_ns;
+    committer->commits++;
+    committer->committed += count;
+    if (count > committer->largest_batch)
+        committer->largest_batch = count;
+}
+
 static void commit_batch(struct committer *committer, struct store_change *batch, uint32_t count)
 {
     struct aw_error error = {0};
     uint64_t began_ns = aw_now_ns();
+    uint64_t synced_ns = store_sync_ns(committer);
     int result = write_batch(committer, batch, &error);
     committer->commit_ns += aw_now_ns() - began_ns;
     if (result == -ENOSPC) {
@@ -217,8 +239,7 @@ static void commit_batch(struct committer *committer, struct store_change *batch
     if (committer->disk_full)
         log_line(LOG_LEVEL_INFO, "queue: there is room on the disk again");
     committer->disk_full = false;
-    if (count > committer->largest_batch)
-        committer->largest_batch = count;
+    count_commit(committer, began_ns, store_sync_ns(committer) - synced_ns, count);
     while (batch) {
         struct store_change *change = batch;
         batch = change->next;

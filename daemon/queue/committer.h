@@ -13,6 +13,7 @@
 #ifndef QUEUE_COMMITTER_H
 #define QUEUE_COMMITTER_H
 
+#include "queue/histogram.h"
 #include "queue/store.h"
 
 #include <await.h>
@@ -46,6 +47,12 @@ struct committer {
     uint64_t largest_batch;
     uint32_t last_batch;    /* changes in it */
     uint64_t commit_ns;     /* time spent in transactions since the start */
+    uint64_t commits;       /* of them that were not empty and succeeded, */
+    uint64_t committed;     /* and the changes in these */
+    uint64_t sync_ns;       /* the part of commit_ns that waited for the disk */
+    struct histogram commit_times; /* of the last minutes: us, */
+    struct histogram sync_times;   /* the part of it that waited for the disk, */
+    struct histogram batch_sizes;  /* and changes */
     uint64_t give_up_ns;    /* when a full disk costs outcomes */
     bool disk_full;         /* as far as the last batch found out */
     uint64_t retry_ns;      /* when it is tried again then */

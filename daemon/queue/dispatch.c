@@ -162,6 +162,7 @@ static int execute(void *argument)
     struct target_lanes *target = record->target;
     struct broker *broker = record->broker;
 
+    aw_task_set_name(NULL, target->target.settings.name);
     run_job(record);
     broker->counters.executed++;
     /* a job that comes back at once to a target that is up must not spin; one whose capacity

@@ -6,7 +6,6 @@
 
 #define QUEUE_FIELDS 12
 #define TARGET_FIELDS 12
-#define OLDEST_LOOKS_MAX 1000u /* rows of the index that one answer looks at */
 
 static void field_number(struct buffer *out, const char *name, int64_t number)
 {
@@ -62,13 +61,18 @@ static void write_counts(const int64_t counts[JOB_STATES], int64_t bytes, struct
     field_number(out, "bytes", bytes);
 }
 
+void look_count_queue(const struct job_queue *queue, int64_t counts[JOB_STATES], int64_t *bytes)
+{
+    for (const struct lane *lane = queue->lanes; lane; lane = lane->queue_next)
+        add_counts(lane, counts, bytes);
+    set_running(counts, queue->running);
+}
+
 static void write_queue(const struct job_queue *queue, struct buffer *out)
 {
     int64_t counts[JOB_STATES] = {0};
     int64_t bytes = 0;
-    for (const struct lane *lane = queue->lanes; lane; lane = lane->queue_next)
-        add_counts(lane, counts, &bytes);
-    set_running(counts, queue->running);
+    look_count_queue(queue, counts, &bytes);
     value_bulk_text(out, "queue");
     value_bulk_text(out, queue->name);
     field_boolean(out, "paused", queue->paused_ms > 0);
@@ -85,67 +89,6 @@ void broker_list_queues(const struct broker *broker, struct buffer *out)
     }
 }
 
-/* --- the oldest waiting job -------------------------------------------------------------- */
-
-struct oldest {
-    struct store_read read;
-    struct broker *broker;
-    const struct job_queue *queue;
-    uint64_t id; /* UINT64_MAX: none waits */
-    uint32_t looks;
-    int result;
-    struct aw_error error;
-};
-
-static void look_at_window(struct oldest *oldest, const struct lane *lane)
-{
-    for (uint32_t i = 0; i < lane->count; i++)
-        if (lane->window[lane->head + i]->id < oldest->id)
-            oldest->id = lane->window[lane->head + i]->id;
-}
-
-/* The first of each priority behind the window; running jobs are passed over. */
-static void look_at_disk(struct oldest *oldest, const struct lane *lane, struct store *store)
-{
-    struct lane_key key = lane->cursor;
-    uint32_t count = 1;
-    while (oldest->result == 0 && oldest->looks++ < OLDEST_LOOKS_MAX) {
-        oldest->result = store_list_ready(store, lane, key, 1, &key, &count, &oldest->error);
-        if (oldest->result < 0 || count == 0)
-            return;
-        const struct job *job = job_table_find(&oldest->broker->jobs, key.id);
-        if (job && job->state == JOB_RUNNING)
-            continue;
-        if (key.id < oldest->id)
-            oldest->id = key.id;
-        key.id = INT64_MAX;
-    }
-}
-
-/* In the committer's task. */
-static void perform_oldest(struct store_read *read, struct store *store)
-{
-    struct oldest *oldest = read->context;
-    for (const struct lane *lane = oldest->queue->lanes; lane; lane = lane->queue_next) {
-        look_at_window(oldest, lane);
-        if (!lane->complete)
-            look_at_disk(oldest, lane, store);
-    }
-}
-
-static int find_oldest(struct broker *broker, const struct job_queue *queue, uint64_t *ret_id,
-                       struct aw_error *reterr)
-{
-    struct oldest oldest = {.broker = broker, .queue = queue, .id = UINT64_MAX};
-    oldest.read.perform = perform_oldest;
-    oldest.read.context = &oldest;
-    committer_read(&broker->committer, &oldest.read);
-    *ret_id = oldest.id == UINT64_MAX ? 0 : oldest.id;
-    if (oldest.result < 0)
-        return aw_error_set_code(reterr, oldest.result, "ERR", "%s", oldest.error.message);
-    return 0;
-}
-
 int broker_queue_statistics(struct broker *broker, struct argument name, struct buffer *out,
                             struct aw_error *reterr)
 {
@@ -154,11 +97,10 @@ int broker_queue_statistics(struct broker *broker, struct argument name, struct 
         return aw_error_set_code(reterr, -ENOENT, "ERR",
                                  "no queue '%.*s': nothing was ever submitted to it",
                                  (int)(name.size < 64 ? name.size : 64), name.data);
-    uint64_t oldest;
-    int result = find_oldest(broker, queue, &oldest, reterr);
+    struct oldest_job oldest = {.queue = queue};
+    int result = oldest_find(broker, &oldest, 1, reterr);
     if (result < 0)
         return result;
-    uint64_t now_ms = aw_wall_ms();
     value_map(out, QUEUE_FIELDS + 8 + TRAFFIC_FIELDS);
     write_queue(queue, out);
     field_optional(out, "paused_since", queue->paused_ms);
@@ -167,14 +109,13 @@ int broker_queue_statistics(struct broker *broker, struct argument name, struct 
     field_number(out, "weight", queue->settings->weight);
     field_rate(out, queue->settings->rate_interval_ns, queue->settings->rate_burst);
     value_bulk_text(out, "oldest_job");
-    if (oldest)
-        value_bulk_number(out, oldest);
+    if (oldest.id)
+        value_bulk_number(out, oldest.id);
     else
         value_null(out);
-    uint64_t created_ms = oldest ? job_id_time_ms(oldest) : now_ms;
     value_bulk_text(out, "oldest_age_ms");
-    if (oldest)
-        value_integer(out, now_ms > created_ms ? (int64_t)(now_ms - created_ms) : 0);
+    if (oldest.id)
+        value_integer(out, (int64_t)oldest_age_ms(&oldest, aw_wall_ms()));
     else
         value_null(out);
     traffic_write(&queue->traffic, aw_now_ns(), out);
@@ -192,7 +133,7 @@ static void count_target(const struct broker *broker, const struct target_lanes 
     set_running(counts, target->running);
 }
 
-static uint32_t capacity_of(const struct target_lanes *target)
+uint32_t look_capacity(const struct target_lanes *target)
 {
     const struct target_type *type = target->target.type;
     return type->capacity ? type->capacity(&target->target) : target->capacity;
@@ -221,7 +162,7 @@ static void write_target(const struct broker *broker, const struct target_lanes 
     field_number(out, "blocked", counts[JOB_BLOCKED]);
     field_number(out, "ready", counts[JOB_READY]);
     field_number(out, "running", counts[JOB_RUNNING]);
-    field_number(out, "capacity", capacity_of(lanes));
+    field_number(out, "capacity", look_capacity(lanes));
     field_number(out, "bytes", bytes);
 }
 

@@ -228,6 +228,7 @@ void settle(struct execution_record *record)
     struct broker *broker = record->broker;
     struct job *job = record->job;
     struct outcome *outcome = &record->outcome;
+    record->target->outcomes[outcome->kind]++;
     if (outcome->kind == OUTCOME_STOPPED && record->timed_out)
         outcome_set(outcome, OUTCOME_STOPPED, "TIMEOUT", "ran longer than its timeout of %" PRIu64
                     " ms", job->timeout_ms);

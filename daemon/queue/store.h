@@ -315,6 +315,7 @@ struct store_statistics {
     uint64_t commits;
     uint64_t changes;
     uint64_t checkpoints;
+    uint64_t sync_ns; /* time spent in syncs of the WAL */
 };
 void store_statistics(const struct store *store, struct store_statistics *ret_statistics);
 

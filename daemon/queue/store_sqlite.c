@@ -351,4 +351,5 @@ void store_statistics(const struct store *store, struct store_statistics *ret_st
 {
     *ret_statistics = store->statistics;
     ret_statistics->wal_bytes = aw_sqlite_wal_size(store->database);
+    ret_statistics->sync_ns = aw_sqlite_sync_ns(store->database);
 }

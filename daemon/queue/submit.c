@@ -291,5 +291,6 @@ int broker_run(struct broker *broker, enum result_format format, struct argument
     *ret_outcome = (struct outcome){0};
     target->target.type->execute(&target->target, &execution, ret_outcome);
     broker->counters.executed++;
+    target->outcomes[ret_outcome->kind]++;
     return 0;
 }

@@ -44,6 +44,7 @@ void traffic_count(struct traffic *traffic, enum traffic_event event, uint64_t n
 {
     fold(traffic, now_ns);
     traffic->counts[event]++;
+    traffic->totals[event]++;
 }
 
 double traffic_rate(struct traffic *traffic, enum traffic_event event, enum traffic_span span,
@@ -64,18 +65,25 @@ static struct latencies *latencies_of(struct traffic *traffic)
     return traffic->latencies;
 }
 
+static void add(struct latency *latency, uint64_t took_us, uint64_t now_ns)
+{
+    histogram_add(&latency->times, took_us, now_ns);
+    latency->count++;
+    latency->sum_us += took_us;
+}
+
 void traffic_waited(struct traffic *traffic, uint64_t waited_us, uint64_t now_ns)
 {
     struct latencies *latencies = latencies_of(traffic);
     if (latencies)
-        histogram_add(&latencies->waiting, waited_us, now_ns);
+        add(&latencies->waiting, waited_us, now_ns);
 }
 
 void traffic_ran(struct traffic *traffic, uint64_t ran_us, uint64_t now_ns)
 {
     struct latencies *latencies = latencies_of(traffic);
     if (latencies)
-        histogram_add(&latencies->running, ran_us, now_ns);
+        add(&latencies->running, ran_us, now_ns);
 }
 
 static void write_percentiles(struct histogram *histogram, const char *name, uint64_t now_ns,
@@ -110,6 +118,6 @@ void traffic_write(struct traffic *traffic, uint64_t now_ns, struct buffer *out)
         }
     }
     struct latencies *latencies = traffic->latencies;
-    write_percentiles(latencies ? &latencies->waiting : NULL, "waiting", now_ns, out);
-    write_percentiles(latencies ? &latencies->running : NULL, "running", now_ns, out);
+    write_percentiles(latencies ? &latencies->waiting.times : NULL, "waiting", now_ns, out);
+    write_percentiles(latencies ? &latencies->running.times : NULL, "running", now_ns, out);
 }

@@ -15,9 +15,15 @@ enum traffic_event { TRAFFIC_SUBMITTED, TRAFFIC_STARTED, TRAFFIC_DONE, TRAFFIC_F
 enum traffic_span { TRAFFIC_1_MINUTE, TRAFFIC_5_MINUTES };
 #define TRAFFIC_SPANS 2
 
+struct latency {
+    struct histogram times; /* of the last minutes */
+    uint64_t count;         /* since the start */
+    uint64_t sum_us;
+};
+
 struct latencies {
-    struct histogram waiting;
-    struct histogram running;
+    struct latency waiting;
+    struct latency running;
 };
 
 struct traffic {
@@ -25,6 +31,7 @@ struct traffic {
     uint64_t folded_ns;
     uint64_t counts[TRAFFIC_EVENTS]; /* since then */
     double rates[TRAFFIC_EVENTS][TRAFFIC_SPANS];
+    uint64_t totals[TRAFFIC_EVENTS]; /* since the start */
     struct latencies *latencies;     /* made with the first job that starts */
 };
 

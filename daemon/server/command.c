@@ -3,6 +3,7 @@
 
 #include "protocol/value.h"
 #include "protocol/word.h"
+#include "server/server.h"
 
 #include <ctype.h>
 #include <stdio.h>
@@ -11,9 +12,6 @@
 
 #define NAME_SIZE_MAX_SHOWN 64
 #define COMMAND_NAME_MAX 16
-#define KNOWN_MAX 64
-
-#define LACKS(name) {name, 1, -1, 0, 0, NULL, "not in this version"}
 
 const struct command command_table[] = {
     {"ACK", 3, 4, ALLOW_WORK, COMMAND_WAITS, command_ack, "A worker has done its job"},
@@ -45,7 +43,8 @@ const struct command command_table[] = {
     {"JOB", 2, 2, ALLOW_SUBMIT | ALLOW_OBSERVE, COMMAND_WAITS, command_job,
      "Gives every field of a job"},
     {"JOBS", 1, -1, ALLOW_OBSERVE | ALLOW_ADMIN, COMMAND_WAITS, command_jobs, "Lists jobs"},
-    LACKS("METRICS"),
+    {"METRICS", 1, 1, ALLOW_OBSERVE | ALLOW_ADMIN, COMMAND_WAITS, command_metrics,
+     "Gives everything that is counted as Prometheus text"},
     {"MULTI", 1, 1, ALLOW_SUBMIT, 0, command_multi, "Begins several jobs, all or none"},
     {"NACK", 3, 7, ALLOW_WORK, COMMAND_WAITS, command_nack, "A worker gives its job back"},
     {"PING", 1, 2, 0, COMMAND_LISTENING, command_ping, "Answers PONG"},
@@ -84,7 +83,8 @@ const struct command command_table[] = {
 };
 const size_t command_count = sizeof command_table / sizeof command_table[0];
 
-_Static_assert(sizeof command_table / sizeof command_table[0] < KNOWN_MAX, "room for all names");
+/* refuse_unknown's list ends with a NULL, the statistics with those of unknown commands */
+_Static_assert(sizeof command_table / sizeof command_table[0] < COMMANDS_MAX, "room for all");
 
 static int compare(const void *name, const void *command)
 {
@@ -102,6 +102,18 @@ const struct command *command_lookup(const struct argument *name)
     if (memchr(capitals, '\0', name->size))
         return NULL;
     return bsearch(capitals, command_table, command_count, sizeof command_table[0], compare);
+}
+
+struct command_statistics *command_statistics_of(struct server *server,
+                                                 const struct command *command)
+{
+    return &server->commands[command ? (size_t)(command - command_table) : COMMAND_UNKNOWN];
+}
+
+void command_failed_later(struct server *server, const char *name)
+{
+    const struct argument argument = {.data = name, .size = (uint32_t)strlen(name)};
+    command_statistics_of(server, command_lookup(&argument))->errors++;
 }
 
 int argument_shown_size(const struct argument *argument)
@@ -123,11 +135,10 @@ void command_rights_text(unsigned rights, char text[40])
 
 static void refuse_unknown(const struct argument *name, struct buffer *reply)
 {
-    const char *known[KNOWN_MAX];
+    const char *known[COMMANDS_MAX];
     size_t count = 0;
     for (size_t i = 0; i < command_count; i++)
-        if (command_table[i].execute)
-            known[count++] = command_table[i].name;
+        known[count++] = command_table[i].name;
     known[count] = NULL;
     const char *nearest = word_nearest(name->data, name->size, known);
     if (nearest)
@@ -143,10 +154,6 @@ const struct command *command_find(const struct argument *arguments, uint32_t co
     const struct command *command = command_lookup(&arguments[0]);
     if (!command) {
         refuse_unknown(&arguments[0], reply);
-        return NULL;
-    }
-    if (!command->execute) {
-        value_error(reply, "ERR", "%s is not supported by this version of awaitd", command->name);
         return NULL;
     }
     if (count < (uint32_t)command->words_min ||

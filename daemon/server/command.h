@@ -10,7 +10,9 @@
 #include "protocol/argument.h"
 #include "protocol/buffer.h"
 
+struct command_statistics;
 struct connection;
+struct server;
 
 enum command_flag {
     COMMAND_WAITS = 1,   /* may suspend: runs in a handler task of its own */
@@ -30,7 +32,7 @@ struct command {
     int16_t words_max;    /* -1: any number */
     uint8_t rights;       /* enum config_allow bits, one is enough; 0: everybody */
     uint8_t flags;
-    command_function execute; /* NULL: a command of the protocol that this version lacks */
+    command_function execute;
     const char *summary;
 };
 
@@ -43,6 +45,12 @@ const struct command *command_lookup(const struct argument *name);
 /* The command to execute for the request, or NULL and the error reply. */
 const struct command *command_find(const struct argument *arguments, uint32_t count,
                                    unsigned allowed, struct buffer *reply);
+
+/* How often it was called; `command` NULL: names that are none. */
+struct command_statistics *command_statistics_of(struct server *server,
+                                                 const struct command *command);
+/* A reply that came later than its command was an error. */
+void command_failed_later(struct server *server, const char *name);
 
 /* "submit observe" for error messages; "nothing" for 0. */
 void command_rights_text(unsigned rights, char text[40]);
@@ -80,6 +88,7 @@ void command_unsubscribe(struct connection *, struct argument *, uint32_t, struc
 void command_punsubscribe(struct connection *, struct argument *, uint32_t, struct buffer *);
 void command_job(struct connection *, struct argument *, uint32_t, struct buffer *);
 void command_jobs(struct connection *, struct argument *, uint32_t, struct buffer *);
+void command_metrics(struct connection *, struct argument *, uint32_t, struct buffer *);
 void command_info(struct connection *, struct argument *, uint32_t, struct buffer *);
 void command_ping(struct connection *, struct argument *, uint32_t, struct buffer *);
 void command_echo(struct connection *, struct argument *, uint32_t, struct buffer *);

@@ -5,14 +5,13 @@
 #include "protocol/value.h"
 #include "protocol/word.h"
 #include "server/connection.h"
+#include "server/memory.h"
 #include "server/server.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#define STATM_SIZE_MAX 4096
 #define SECTION_SIZE 32
 
 typedef unsigned long long number;
@@ -39,24 +38,9 @@ static void write_clients(const struct server *server, struct buffer *text)
                   server->connection_count, server->configuration->clients_max, blocked);
 }
 
-/* Resident bytes, or 0 when /proc cannot tell. */
-static uint64_t resident_bytes(void)
-{
-    char *data;
-    size_t size;
-    if (aw_read_file("/proc/self/statm", STATM_SIZE_MAX, &data, &size) < 0)
-        return 0;
-    number total_pages = 0;
-    number resident_pages = 0;
-    if (sscanf(data, "%llu %llu", &total_pages, &resident_pages) != 2)
-        resident_pages = 0;
-    free(data);
-    return (uint64_t)resident_pages * (uint64_t)sysconf(_SC_PAGESIZE);
-}
-
 static void write_memory(const struct server *server, struct buffer *text)
 {
-    uint64_t bytes = resident_bytes();
+    uint64_t bytes = memory_resident_bytes();
     buffer_printf(text,
                   "# Memory\r\nused_memory:%llu\r\nused_memory_rss:%llu\r\nmaxmemory:%llu\r\n",
                   (number)bytes, (number)bytes, (number)server->configuration->memory_max);

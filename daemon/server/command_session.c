@@ -224,43 +224,28 @@ static void write_documentation(const struct command *command, struct buffer *re
     value_bulk_text(reply, command->rights ? "jobs" : "connection");
 }
 
-static size_t count_supported(void)
-{
-    size_t count = 0;
-    for (size_t i = 0; i < command_count; i++)
-        count += command_table[i].execute != NULL;
-    return count;
-}
-
 typedef void (*command_writer)(const struct command *command, struct buffer *reply);
 
 static void write_all(command_writer writer, struct buffer *reply)
 {
     for (size_t i = 0; i < command_count; i++)
-        if (command_table[i].execute)
-            writer(&command_table[i], reply);
-}
-
-static const struct command *find_supported(const struct argument *name)
-{
-    const struct command *command = command_lookup(name);
-    return command && command->execute ? command : NULL;
+        writer(&command_table[i], reply);
 }
 
 static void answer_documentation(const struct argument *names, uint32_t count,
                                  struct buffer *reply)
 {
     if (count == 0) {
-        value_map(reply, count_supported());
+        value_map(reply, command_count);
         write_all(write_documentation, reply);
         return;
     }
     size_t found = 0;
     for (uint32_t i = 0; i < count; i++)
-        found += find_supported(&names[i]) != NULL;
+        found += command_lookup(&names[i]) != NULL;
     value_map(reply, found);
     for (uint32_t i = 0; i < count; i++) {
-        const struct command *command = find_supported(&names[i]);
+        const struct command *command = command_lookup(&names[i]);
         if (command)
             write_documentation(command, reply);
     }
@@ -268,11 +253,11 @@ static void answer_documentation(const struct argument *names, uint32_t count,
 
 static void answer_information(const struct argument *names, uint32_t count, struct buffer *reply)
 {
-    value_array(reply, count > 0 ? count : count_supported());
+    value_array(reply, count > 0 ? count : command_count);
     if (count == 0)
         write_all(write_entry, reply);
     for (uint32_t i = 0; i < count; i++) {
-        const struct command *command = find_supported(&names[i]);
+        const struct command *command = command_lookup(&names[i]);
         if (command)
             write_entry(command, reply);
         else
@@ -287,9 +272,9 @@ void command_command(struct connection *connection, struct argument *arguments, 
     if (count == 1) {
         answer_information(NULL, 0, reply);
     } else if (is(&arguments[1], "COUNT")) {
-        value_integer(reply, (int64_t)count_supported());
+        value_integer(reply, (int64_t)command_count);
     } else if (is(&arguments[1], "LIST")) {
-        value_array(reply, count_supported());
+        value_array(reply, command_count);
         write_all(write_name, reply);
     } else if (is(&arguments[1], "INFO")) {
         answer_information(arguments + 2, count - 2, reply);

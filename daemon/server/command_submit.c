@@ -13,6 +13,8 @@
 static void submitted(void *context, uint64_t id, const struct aw_error *error)
 {
     struct reply *reply = context;
+    if (error && reply->connection)
+        command_failed_later(reply->connection->server, "SUBMIT");
     if (error)
         output_fill_error(reply, error->code[0] ? error->code : "ERR", error->message);
     else

@@ -261,6 +261,7 @@ static void free_connection(struct connection *connection)
 static int serve(void *argument)
 {
     struct connection *connection = argument;
+    aw_task_set_name(NULL, "client");
     read_requests(connection);
     finish(connection);
     free_connection(connection);

@@ -169,6 +169,8 @@ static void submitted(void *context, const uint64_t *ids, uint32_t count,
 {
     struct reply *place = context;
     if (error) {
+        if (place->connection)
+            command_failed_later(place->connection->server, "EXEC");
         output_fill_error(place, error->code[0] ? error->code : "ERR", error->message);
         return;
     }

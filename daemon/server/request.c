@@ -40,6 +40,13 @@ int request_wait_room(struct connection *connection)
     return 0;
 }
 
+static void count_reply(struct connection *connection, const struct command *command,
+                        const struct buffer *answer)
+{
+    if (answer->size > 0 && answer->data[0] == '-')
+        command_statistics_of(connection->server, command)->errors++;
+}
+
 static void run_waiting(struct connection *connection, const struct command *command,
                         struct argument *arguments, uint32_t count)
 {
@@ -47,6 +54,7 @@ static void run_waiting(struct connection *connection, const struct command *com
     connection->running = command;
     command->execute(connection, arguments, count, &answer);
     connection->running = NULL;
+    count_reply(connection, command, &answer);
     output_reply(connection, &answer);
     buffer_free(&answer);
 }
@@ -98,6 +106,7 @@ static int handle(void *argument)
     struct connection *connection = argument;
     struct waiting_request *waiting = connection->waiting;
     connection->waiting = NULL;
+    aw_task_set_name(NULL, waiting->command->name);
     run_waiting(connection, waiting->command, waiting->arguments, waiting->count);
     free(waiting);
 
@@ -156,6 +165,7 @@ static void start_handler(struct connection *connection, const struct command *c
     struct buffer answer = {0};
     value_error(&answer, "UNAVAILABLE", "%s cannot start: %s", command->name,
                 aw_error_text(result));
+    count_reply(connection, command, &answer);
     output_reply(connection, &answer);
     buffer_free(&answer);
 }
@@ -170,6 +180,8 @@ static void execute_one(struct connection *connection, bool in_handler)
     connection->commands++;
     server->statistics.commands_processed++;
 
+    const struct command *named = command_lookup(&arguments[0]); /* also when it is refused */
+    command_statistics_of(server, named)->calls++;
     const struct command *command =
         command_find(arguments, count, connection->allowed, answer);
     if (command && connection_only_listens(connection) && !(command->flags & COMMAND_LISTENING)) {
@@ -182,6 +194,7 @@ static void execute_one(struct connection *connection, bool in_handler)
     if (connection->multi && !multi_passes(connection, command, answer)) {
         if (command && command->execute == command_submit)
             multi_queue(connection, arguments, count, answer);
+        count_reply(connection, named, answer);
         output_reply(connection, answer);
         return;
     }
@@ -194,6 +207,7 @@ static void execute_one(struct connection *connection, bool in_handler)
     }
     if (command)
         command->execute(connection, arguments, count, answer);
+    count_reply(connection, named, answer);
     if (answer->size > 0 || answer->failed)
         output_reply(connection, answer);
     if (answer->capacity > ANSWER_KEPT_MAX)

@@ -17,6 +17,14 @@ struct control;
 struct reply;
 struct listener;
 
+#define COMMANDS_MAX 64u
+#define COMMAND_UNKNOWN (COMMANDS_MAX - 1)
+
+struct command_statistics {
+    uint64_t calls;
+    uint64_t errors; /* of these: answered with an error */
+};
+
 struct server_statistics {
     uint64_t connections_received;
     uint64_t connections_rejected;
@@ -52,6 +60,8 @@ struct server {
 
     uint64_t started_ns;
     struct server_statistics statistics;
+    /* In the order of command_table; the last one is for names that are not in it. */
+    struct command_statistics commands[COMMANDS_MAX];
 };
 
 /* Listens on every [socket] of the configuration, or on the descriptors systemd has handed over for

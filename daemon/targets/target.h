@@ -39,6 +39,8 @@ enum outcome_kind {
                         stop */
 };
 
+#define OUTCOME_KINDS 6
+
 /* For who must know that what follows from an outcome is durable (a worker's ACK). */
 struct settlement {
     struct aw_event done;

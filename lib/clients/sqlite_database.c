@@ -205,6 +205,16 @@ int aw_sqlite_checkpoint(struct aw_sqlite *database, bool truncate, struct aw_er
     return aw_sqlite_error(database, result, reterr);
 }
 
+uint64_t aw_sqlite_sync_ns(const struct aw_sqlite *database)
+{
+    sqlite3_file *file = NULL;
+    if (sqlite3_file_control(database->handle, "main", SQLITE_FCNTL_FILE_POINTER, &file) ||
+        !file || file->pMethods != &sqlite_file_methods)
+        return 0;
+    const struct sqlite_file *wal = sqlite_file_of(file)->wal;
+    return wal ? wal->sync_ns : 0;
+}
+
 uint64_t aw_sqlite_wal_size(const struct aw_sqlite *database)
 {
     return (uint64_t)database->wal_frames * (database->page_size + WAL_FRAME_HEADER);

@@ -4,6 +4,8 @@
 #include "clients/sqlite_io.h"
 #include "ring/system.h"
 
+#include <await/clock.h>
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -186,9 +188,11 @@ static int file_sync(sqlite3_file *base, int flags)
     if (sqlite_file_failed(file))
         return SQLITE_IOERR_FSYNC;
 
+    uint64_t began_ns = aw_now_ns();
     int result = write_and_sync(file);
     if (result == 0 && file->directory_sync)
         result = sqlite_io_sync_directory_of(file->path);
+    file->sync_ns += aw_now_ns() - began_ns;
     if (result < 0) {
         file->last_errno = -result;
         if (is_vital(file))

@@ -51,6 +51,7 @@ struct sqlite_file {
     bool powersafe_overwrite;
     bool reserve_unsupported;
     bool reserved_known; /* whether reserved_end below is right */
+    uint64_t sync_ns; /* time spent in syncs, with the writes they carry */
     uint64_t reserved_end; /* blocks up to here are allocated: a write below cannot meet ENOSPC */
     int last_errno;
     char *path;        /* NULL for an unnamed temporary file */

@@ -101,6 +101,8 @@ SANITIZE_NO_FRAME void scheduler_switch(struct scheduler *scheduler)
     struct aw_task *next = take_next(scheduler);
     if (next == self)
         return;
+    if (scheduler->watch.ticks && self)
+        loop_watch_leave(&scheduler->watch, self);
     struct context *from = self ? &self->context : &scheduler->root;
     struct context *to = next ? &next->context : &scheduler->root;
     struct sanitize_stack *from_stack =
@@ -112,6 +114,15 @@ SANITIZE_NO_FRAME void scheduler_switch(struct scheduler *scheduler)
     context_switch(from, to);
     sanitize_switch_end(from_stack, NULL);
     reap(scheduler);
+}
+
+static SANITIZE_NO_FRAME void run_turn(struct scheduler *scheduler)
+{
+    if (scheduler->watch.ticks)
+        loop_watch_turn_begin(&scheduler->watch);
+    scheduler_switch(scheduler);
+    if (scheduler->watch.ticks)
+        loop_watch_turn_end(&scheduler->watch, scheduler->now_ns() - scheduler->turn_began_ns);
 }
 
 void scheduler_run(struct scheduler *scheduler)
@@ -133,7 +144,7 @@ void scheduler_run(struct scheduler *scheduler)
     }
     scheduler->budget = TURN_BUDGET;
     if (scheduler->ready_first)
-        scheduler_switch(scheduler);
+        run_turn(scheduler);
 }
 
 bool scheduler_has_ready(const struct scheduler *scheduler)

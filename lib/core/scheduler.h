@@ -11,6 +11,7 @@
 #ifndef CORE_SCHEDULER_H
 #define CORE_SCHEDULER_H
 
+#include "core/loop_watch.h"
 #include "core/stack.h"
 #include "core/switch.h"
 #include "core/timer.h"
@@ -73,6 +74,7 @@ struct scheduler {
     struct timer_heap timers;
     uint64_t (*now_ns)(void);
     uint64_t turn_began_ns;
+    struct loop_watch watch;
     uint64_t finish_count;
     uint32_t task_count;
     uint32_t tasks_max;

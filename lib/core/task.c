@@ -3,7 +3,6 @@
 #include "core/scheduler.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -175,8 +174,11 @@ void aw_task_set_name(struct aw_task *task, const char *name)
 {
     if (!task)
         task = aw_current();
-    if (task)
-        (void)snprintf(task->name, sizeof task->name, "%s", name);
+    if (!task)
+        return;
+    size_t size = strnlen(name, sizeof task->name - 1);
+    memcpy(task->name, name, size); /* often: no formatting */
+    task->name[size] = '\0';
 }
 
 const char *aw_task_name(const struct aw_task *task)

@@ -14,6 +14,7 @@
 #include <await/group.h>
 #include <await/http.h>
 #include <await/interval.h>
+#include <await/loop.h>
 #include <await/offload.h>
 #include <await/once.h>
 #include <await/pg.h>

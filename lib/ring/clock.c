@@ -16,6 +16,19 @@ uint64_t backend_monotonic_ns(void)
     return (uint64_t)now.tv_sec * AW_NS_PER_S + (uint64_t)now.tv_nsec;
 }
 
+uint64_t backend_ticks(void)
+{
+#if defined __x86_64__
+    return __builtin_ia32_rdtsc();
+#elif defined __aarch64__
+    uint64_t ticks;
+    __asm__ volatile("mrs %0, cntvct_el0" : "=r"(ticks));
+    return ticks;
+#else
+    return backend_monotonic_ns();
+#endif
+}
+
 uint64_t backend_wall_ms(void)
 {
     struct timespec now;

@@ -221,6 +221,11 @@ uint64_t backend_monotonic_ns(void)
     return world->now_ns += 50;
 }
 
+uint64_t backend_ticks(void)
+{
+    return world->now_ns;
+}
+
 uint64_t backend_wall_ms(void)
 {
     return (uint64_t)(world->wall_ms + (int64_t)(world->now_ns / AW_NS_PER_MS));

@@ -113,6 +113,10 @@ AW_API AW_MUST_CHECK AW_SUSPENDS int aw_sqlite_checkpoint(struct aw_sqlite *data
  * or checkpoint. */
 AW_API uint64_t aw_sqlite_wal_size(const struct aw_sqlite *database);
 
+/* The time that this connection's syncs of the WAL, with the writes they carry, have taken since it
+ * was opened: what the disk costs. */
+AW_API uint64_t aw_sqlite_sync_ns(const struct aw_sqlite *database);
+
 /* --- a pool: several connections to one database -------------------------------------------------
  *
  * Readers run at the same time, writers one after the other in the order they came (a write that
