@@ -25,9 +25,9 @@ struct pg_cancel {
 
 #ifdef LIBPQ_HAS_ASYNC_CANCEL
 
-static int send_cancel(struct pg_cancel *cancel)
+int pg_cancel_send(PGconn *session)
 {
-    PGcancelConn *handle = PQcancelCreate(cancel->connection->handle);
+    PGcancelConn *handle = PQcancelCreate(session);
     if (handle == NULL) {
         return -ENOMEM;
     }
@@ -58,9 +58,9 @@ static void release_cancel(void *argument)
     PQfreeCancel(argument);
 }
 
-static int send_cancel(struct pg_cancel *cancel)
+int pg_cancel_send(PGconn *session)
 {
-    PGcancel *handle = PQgetCancel(cancel->connection->handle);
+    PGcancel *handle = PQgetCancel(session);
     if (handle == NULL) {
         return -ENOMEM;
     }
@@ -89,7 +89,8 @@ static int cancel_task(void *argument)
     struct pg_cancel *cancel = argument;
     int status = 0;
     while (status >= 0 && cancel->connection != NULL && cancel->request != NULL) {
-        (void)send_cancel(cancel); /* one that failed is repeated like one that came too early */
+        /* One that failed is repeated like one that came too early. */
+        AW_IGNORE(pg_cancel_send(cancel->connection->handle));
         status = wait_for_end(cancel);
     }
     struct pg_connection *connection = cancel->connection;

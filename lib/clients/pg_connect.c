@@ -225,7 +225,7 @@ static int open_handle(const struct aw_pg_pool *pool, const struct host_lists *l
     }
     PQsetNoticeReceiver(handle, ignore_notice, NULL);
     int status = poll_connection(handle, reterr);
-    if (status == 0 && (PQsetnonblocking(handle, 1) != 0 || PQenterPipelineMode(handle) != 1)) {
+    if (status == 0 && PQsetnonblocking(handle, 1) != 0) {
         status = connect_error(handle, reterr);
     }
     if (status < 0) {

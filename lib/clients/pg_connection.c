@@ -234,7 +234,7 @@ static void use_connection(struct pg_connection *connection)
     pg_statement_cache_clear(&connection->cache);
 }
 
-static uint64_t backoff_ms(uint32_t failures)
+uint64_t pg_backoff_ms(uint32_t failures)
 {
     uint64_t most_ms = failures < 6 ? (uint64_t)PG_BACKOFF_MIN_MS << failures : PG_BACKOFF_MAX_MS;
     most_ms = most_ms < PG_BACKOFF_MAX_MS ? most_ms : PG_BACKOFF_MAX_MS;
@@ -248,9 +248,15 @@ static uint64_t connect_and_use(struct pg_connection *connection)
     struct aw_error error = {0};
     set_state(connection, PG_CONNECTION_OPENING);
     int status = pg_connect(pool, &connection->handle, &error);
+    if (status == 0 && PQenterPipelineMode(connection->handle) != 1) {
+        status = aw_error_set_code(&error, -ENOTCONN, "08001", "%s",
+                                   PQerrorMessage(connection->handle));
+        PQfinish(connection->handle);
+        connection->handle = NULL;
+    }
     if (status < 0) {
         set_state(connection, PG_CONNECTION_CLOSED);
-        uint64_t delay_ms = backoff_ms(pool->failures++);
+        uint64_t delay_ms = pg_backoff_ms(pool->failures++);
         pool->open_after_ns = aw_after_ms(delay_ms);
         if (pool->open_count == 0 && pool->opening_count == 0 && !pool->closing &&
             aw_interrupted() == 0) {
@@ -260,7 +266,7 @@ static uint64_t connect_and_use(struct pg_connection *connection)
     }
     use_connection(connection);
     if (aw_now_ns() - connection->opened_ns < AW_NS_PER_S) {
-        return backoff_ms(pool->failures++); /* the server ends sessions at once: do not hurry it */
+        return pg_backoff_ms(pool->failures++); /* it ends sessions at once: do not hurry it */
     }
     pool->failures = 0;
     return 0;

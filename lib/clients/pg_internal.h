@@ -8,6 +8,7 @@
  *   pg_receive.c     what comes back, matched to the request at the head
  *   pg_cancel.c      stopping the request at the head, on the server
  *   pg_lease.c       a connection for one task alone
+ *   pg_session.c     a connection outside the pool: under COPY, rows and listeners
  *
  * Who owns what: a request belongs to the task that runs it until that task abandons it; from
  * then on to its connection, which frees it when its turn has come. A connection belongs to its
@@ -157,6 +158,7 @@ struct aw_pg_pool {
     bool up;
     bool closing;
     struct aw_error down; /* why it is not up */
+    struct aw_semaphore sessions; /* places for connections of COPY and rows */
 };
 
 /* pg_pool.c */
@@ -184,12 +186,15 @@ int pg_still_running(struct aw_error *reterr);
 
 /* pg_connection.c */
 AW_MUST_CHECK int pg_connection_start(struct aw_pg_pool *pool);
+/* How long to wait after so many failures in a row: half of it is random. */
+uint64_t pg_backoff_ms(uint32_t failures);
 void pg_connection_drop(struct pg_connection *connection, const char *format, ...)
     AW_PRINTF(2, 3);
 void pg_connection_send(struct pg_connection *connection, struct pg_request *request);
 
 /* pg_connect.c */
 AW_MUST_CHECK int pg_settings_parse(struct aw_pg_pool *pool, struct aw_error *reterr);
+/* A non-blocking handle, not in pipeline mode. */
 AW_MUST_CHECK AW_SUSPENDS int pg_connect(struct aw_pg_pool *pool, PGconn **ret_handle,
                                          struct aw_error *reterr);
 
@@ -198,16 +203,24 @@ AW_MUST_CHECK int pg_request_new(struct pg_request **ret_request, const struct a
                                  bool uncached);
 void pg_request_free(struct pg_request *request);
 AW_MUST_CHECK bool pg_request_send(struct pg_request *request, struct pg_connection *connection);
+/* libpq wants strings that end with a NUL: a block, to be freed, with the statement's parameters
+ * and its text. NULL without memory. */
+const char **pg_statement_copy(const struct aw_pg_statement *statement, const char **ret_sql);
 /* Ends it: wakes the caller, or frees it when that has left. It must be in no queue. */
 void pg_request_finish(struct pg_request *request, int number);
 
 /* pg_receive.c */
+/* The server's error as one line behind `where`. Returns `number`. */
+int pg_error_take(struct aw_error *error, int number, const char *where, const PGresult *result);
 AW_SUSPENDS void pg_receive(struct pg_connection *connection);
 /* How a request ended whose Sync has answered. */
 int pg_request_outcome(const struct pg_connection *connection, const struct pg_request *request);
 
 /* pg_cancel.c */
 void pg_cancel_head(struct pg_connection *connection);
+/* Asks the server to stop what the session runs. 0: asked; it may come too early to have an effect.
+ */
+AW_MUST_CHECK AW_SUSPENDS int pg_cancel_send(PGconn *session);
 void pg_cancel_connection_gone(struct pg_connection *connection);
 void pg_cancel_head_changed(struct pg_connection *connection);
 

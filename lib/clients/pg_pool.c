@@ -175,6 +175,7 @@ static int fill_options(struct aw_pg_pool *pool, const struct aw_pg_options *opt
     own->cached_statements = or_default(options->cached_statements, 100);
     own->in_flight_size_max =
         options->in_flight_size_max > 0 ? options->in_flight_size_max : 1u << 20;
+    own->session_connections = or_default(options->session_connections, 4);
     own->uri = strdup(options->uri != NULL ? options->uri : "");
     own->application_name =
         strdup(options->application_name != NULL ? options->application_name : "libawait");
@@ -209,6 +210,7 @@ int aw_pg_pool_create(struct aw_pg_pool **ret_pool, const struct aw_pg_options *
     TAILQ_INIT(&pool->leases_waiting);
     pool->up = true; /* until the contrary is known */
     int status = fill_options(pool, options);
+    aw_semaphore_init(&pool->sessions, pool->options.session_connections);
     if (status == 0) {
         status = pg_settings_parse(pool, reterr);
     } else {

@@ -166,11 +166,20 @@ static void undo_step(struct pg_connection *connection, const struct pg_request 
     }
 }
 
-static void keep_error(struct pg_request *head, const PGresult *result, const char *code)
+int pg_error_take(struct aw_error *error, int number, const char *where, const PGresult *result)
 {
+    const char *code = PQresultErrorField(result, PG_DIAG_SQLSTATE);
     const char *primary = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
     const char *detail = PQresultErrorField(result, PG_DIAG_MESSAGE_DETAIL);
     const char *hint = PQresultErrorField(result, PG_DIAG_MESSAGE_HINT);
+    return aw_error_set_code(error, number, code, "%s%s%s%s%s%s", where,
+                             primary != NULL ? primary : "no message", detail != NULL ? "; " : "",
+                             detail != NULL ? detail : "", hint != NULL ? "; hint: " : "",
+                             hint != NULL ? hint : "");
+}
+
+static void keep_error(struct pg_request *head, const PGresult *result)
+{
     char where[32] = "";
     if (head->step < head->step_count && head->steps[head->step].kind != PG_STEP_BEGIN &&
         head->steps[head->step].kind != PG_STEP_COMMIT) {
@@ -179,10 +188,7 @@ static void keep_error(struct pg_request *head, const PGresult *result, const ch
             snprintf(where, sizeof where, "statement %u: ", head->failed + 1 - head->prelude);
         }
     }
-    aw_error_set_code(&head->error, -EREMOTEIO, code, "%s%s%s%s%s%s", where,
-                      primary != NULL ? primary : "no message", detail != NULL ? "; " : "",
-                      detail != NULL ? detail : "", hint != NULL ? "; hint: " : "",
-                      hint != NULL ? hint : "");
+    pg_error_take(&head->error, -EREMOTEIO, where, result);
 }
 
 static void take_error(struct pg_connection *connection, struct pg_request *head,
@@ -199,7 +205,7 @@ static void take_error(struct pg_connection *connection, struct pg_request *head
         return;
     }
     if (head->error.number == 0) {
-        keep_error(head, result, code);
+        keep_error(head, result);
         notice_stale_plan(connection, head, result, code);
     }
     undo_step(connection, head);

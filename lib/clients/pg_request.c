@@ -85,9 +85,7 @@ static bool send_text(struct pg_connection *connection, const char *sql)
     return PQsendQueryParams(connection->handle, sql, 0, NULL, NULL, NULL, NULL, 0) == 1;
 }
 
-/* libpq wants strings that end with a NUL: the statement's text and parameters, copied into one
- * block that starts with the array of parameters. NULL without memory. */
-static const char **copy_terminated(const struct aw_pg_statement *statement, const char **ret_sql)
+const char **pg_statement_copy(const struct aw_pg_statement *statement, const char **ret_sql)
 {
     size_t size = (size_t)statement->parameter_count * sizeof(char *) + statement->sql_size + 1;
     for (uint32_t i = 0; i < statement->parameter_count; i++) {
@@ -132,7 +130,7 @@ static bool send_statement(struct pg_request *request, struct pg_connection *con
 {
     const struct aw_pg_statement *statement = &request->run->statements[index];
     const char *sql = NULL;
-    const char **values = copy_terminated(statement, &sql);
+    const char **values = pg_statement_copy(statement, &sql);
     if (values == NULL) {
         return false;
     }

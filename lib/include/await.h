@@ -18,6 +18,10 @@
 #include <await/offload.h>
 #include <await/once.h>
 #include <await/pg.h>
+#include <await/pg_copy.h>
+#include <await/pg_listener.h>
+#include <await/pg_rows.h>
+#include <await/pg_transaction.h>
 #include <await/pipe.h>
 #include <await/priority_queue.h>
 #include <await/process.h>

@@ -6,7 +6,9 @@
 #include <await.h>
 
 #include <criterion/criterion.h>
+#include <errno.h>
 #include <stdio.h>
+#include <unistd.h>
 
 struct aw_pg_pool *pg_client_pool;
 struct aw_error pg_client_error;
@@ -42,6 +44,21 @@ void pg_client_run(uint32_t connections, uint32_t pipeline, int (*body)(void))
     pg_client_run_on(postgres_shared_uri(), connections, pipeline, body);
 }
 
+static int make_database(void)
+{
+    char sql[64];
+    snprintf(sql, sizeof sql, "CREATE DATABASE apart_%d", (int)getpid());
+    return pg_client_query(sql, NULL, 0);
+}
+
+void pg_client_run_apart(uint32_t connections, uint32_t pipeline, int (*body)(void))
+{
+    char uri[256];
+    pg_client_run(1, 1, make_database);
+    snprintf(uri, sizeof uri, "%s&dbname=apart_%d", postgres_shared_uri(), (int)getpid());
+    pg_client_run_on(uri, connections, pipeline, body);
+}
+
 int pg_client_query(const char *sql, char *text, size_t size)
 {
     struct aw_pg_results *results = NULL;
@@ -52,6 +69,15 @@ int pg_client_query(const char *sql, char *text, size_t size)
     }
     aw_pg_results_free(results);
     return status;
+}
+
+void pg_client_cancel_once(void)
+{
+    int result = 0;
+    AW_WITH(result, aw_with_timeout(50)) {
+        result = pg_client_query("SELECT pg_sleep(1000)", NULL, 0);
+    }
+    cr_expect_eq(result, -ETIME);
 }
 
 void pg_client_expect(const char *sql, const char *expected)

@@ -12,8 +12,14 @@ extern struct aw_error pg_client_error; /* of the last pg_client_query */
 void pg_client_run(uint32_t connections, uint32_t pipeline, int (*body)(void));
 void pg_client_run_on(const char *uri, uint32_t connections, uint32_t pipeline, int (*body)(void));
 
+/* On a database of this test's own, so that tests of one binary that run at once do not meet. */
+void pg_client_run_apart(uint32_t connections, uint32_t pipeline, int (*body)(void));
+
 /* Runs a statement; its first value goes to `text` (may be NULL). */
 int pg_client_query(const char *sql, char *text, size_t size);
+
+/* Cancels a statement on the server: afterwards the loop has opened what it needs for that. */
+void pg_client_cancel_once(void);
 
 /* The statement's first value is `expected`. */
 void pg_client_expect(const char *sql, const char *expected);

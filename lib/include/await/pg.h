@@ -33,6 +33,9 @@
  * back.
  * "Rolled back" has one exception: CALL and DO can commit parts of their work by themselves.
  *
+ * What needs a connection of its own: transactions with code between the statements
+ * (pg_transaction.h), rows one by one (pg_rows.h), COPY (pg_copy.h), LISTEN (pg_listener.h).
+ *
  * Link with libpq to use this header. */
 #ifndef AWAIT_PG_H
 #define AWAIT_PG_H
@@ -53,6 +56,8 @@ struct aw_pg_options {
     uint32_t connect_timeout_ms;  /* 0: 5,000 */
     uint32_t idle_timeout_ms;     /* surplus connections close after it; 0: 300,000 */
     uint32_t cached_statements;   /* prepared statements kept a connection; 0: 100 */
+    uint32_t session_connections; /* the most that COPY (pg_copy.h) and rows one by one (pg_rows.h)
+                                     have open at once, besides `connections`; 0: 4 */
     bool no_statement_cache;      /* for poolers that move sessions between transactions */
     size_t in_flight_size_max;    /* bytes of statements in flight on one connection, above which
                                      others wait; 0: 1 MiB. A larger statement travels alone */
