@@ -1,5 +1,5 @@
-"""test_conformance_use.py - each row of conformance/table.py used as documented, and misused, in both
-RESP versions. The cases share one daemon; each has a target and names of its own."""
+"""test_conformance_use.py - each row of conformance/table.py used as documented, and misused, in
+both RESP versions. The cases share one daemon; each has a target and names of its own."""
 
 import pytest
 
@@ -45,11 +45,11 @@ def test_use(make_stage, number, case, protocol):
 @pytest.mark.parametrize("row", [row for row in table.TABLE if "wrong" in table.TABLE[row]])
 def test_wrong_use(make_stage, shared, row, protocol):
     stage = make_stage(protocol, row, 0)
-    before = shared.info()["total_jobs_submitted"]
+    before = shared.info()["total_submitted"]
     for case in table.WRONGS:
         if case.row != row:
             continue
         names = {"WORKER": stage.worker, "LOCAL": "local", "QUEUE_NAME": stage.name}
         stage.refused([names.get(word, word) for word in case.words], case.message)
         assert stage.call("PING") == "PONG"
-    assert shared.info()["total_jobs_submitted"] == before
+    assert shared.info()["total_submitted"] == before

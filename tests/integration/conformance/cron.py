@@ -135,7 +135,7 @@ wrong("CRON SET",
       ("CRON SET a", f"ERR wrong number of arguments: {USAGE}"),
       (words(), f"ERR CRON SET lacks the job: {USAGE}"),
       (words("ZONE", "UTC", *JOB), "ERR CRON SET has no option 'ZONE'"),
-      (("CRON", "SET", "9lives", YEARLY, *JOB), "ERR CRON SET needs a schedule's name, but '9lives'"),
+      (("CRON", "SET", "9a", YEARLY, *JOB), "ERR CRON SET needs a schedule's name, but '9a' "),
       (("CRON", "SET", "wrong", "0 25 * * *", *JOB), "ERR hour: '25' is not from 0 to 23"))
 wrong("CRON SET TZ",
       (words("TZ", "Mars/Olympus", *JOB), "ERR no time zone 'Mars/Olympus'"),

@@ -72,13 +72,13 @@ def filter_case(word, value):
     @use(row)
     def only_those(stage):
         stage.call("SUBMIT", "local", "SELECT 1")
-        jobs = [stage.submit(), stage.submit("DELAY", HOUR), stage.dead()]
+        jobs = [stage.dead(), stage.submit("DELAY", HOUR), stage.submit()]
         assert sorted(every_page(stage, word, value(stage))) == sorted(jobs)
         assert every_page(stage, word, "nosuch-name-here") == []
 
     @restart(row)
     def only_those_afterwards(stage):
-        jobs = [stage.submit(), stage.submit("DELAY", HOUR), stage.dead()]
+        jobs = [stage.dead(), stage.submit("DELAY", HOUR), stage.submit()]
         yield
         assert sorted(every_page(stage, word, value(stage))) == sorted(jobs)
 

@@ -9,9 +9,9 @@ from harness import wire
 
 @use("RUN")
 def it_answers_with_the_result_and_stores_nothing(stage):
-    before = stage.daemon.info()["total_jobs_submitted"]
+    before = stage.daemon.info()["total_submitted"]
     assert stage.call("RUN", "local", "SELECT 1 AS one") == [[b"one"], [b"1"]]
-    assert stage.daemon.info()["total_jobs_submitted"] == before
+    assert stage.daemon.info()["total_submitted"] == before
     stage.refused(["RUN", "local", "SELEC 1"], "FAILED ")
 
 
@@ -32,7 +32,7 @@ wrong("RUN",
       ("RUN", "ERR wrong number of arguments for 'run' command"),
       ("RUN nosuch x", "NOTARGET no target 'nosuch'"),
       ("RUN LOCAL", "ERR target local"),
-      ("RUN WORKER x", "ERR target w"),
+      ("RUN WORKER x", "FAILED NOTRUN RUN cannot be used on a worker target"),
       ("RUN QUEUE q LOCAL x", "ERR RUN takes no option QUEUE; it takes TIMEOUT, FORMAT and NULL"),
       ("RUN LOCAL SELEC", "FAILED "))
 

@@ -8,11 +8,12 @@ from harness import process, wire
 
 HOUR = "3600000"
 WORKERS = 256
+LENDERS = 8
 SETTINGS = "stop_timeout = 200ms\n"
 TARGETS = (daemon_module.LOCAL
            + "".join(daemon_module.target(f"w{number}", "worker") for number in range(WORKERS))
            + "".join(daemon_module.target(f"lent{number}", "sqlite", path=f"lent{number}.db",
-                                          connections=6, leases=3) for number in (2, 3)))
+                                          connections=6, leases=3) for number in range(LENDERS)))
 
 
 def start():
@@ -29,7 +30,7 @@ class Stage:
         self.end = end
         self.name = f"c{number}-{re.sub('[^a-z]', '-', row.lower())}-{protocol}"
         self.worker = f"w{number % WORKERS}"
-        self.lender = f"lent{protocol}"
+        self.lender = f"lent{number % LENDERS}"
         self.connections = []
         self.client = self.connect()
 
@@ -41,8 +42,7 @@ class Stage:
         return client
 
     def reconnect(self):
-        """After the daemon has been started again."""
-        self.close()
+        """After the daemon has been started again; the old connections can still be read."""
         self.client = self.connect()
 
     def close(self):

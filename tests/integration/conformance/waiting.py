@@ -17,7 +17,7 @@ def each_end_has_its_answer(stage):
 def waits_over_the_end(row, command, answer):
     @restart(row)
     def it_may_be_asked_again(stage):
-        job, done = stage.submit(), stage.done("kept")
+        done, job = stage.done("kept"), stage.submit()
         other = stage.connect()
         other.send(command, job)
         stage.waiting()
