@@ -10,6 +10,8 @@ from harness import daemon as daemon_module
 from harness import postgres as postgres_module
 from harness import redis_server as redis_module
 
+pytest.register_assert_rewrite("conformance")
+
 LIMIT_S = 300
 TABLE_NUMBERS = itertools.count(1)
 

@@ -17,7 +17,8 @@ struct lease {
     uint64_t deadline_ns;
     struct outcome *outcome; /* what the worker said, for the execution that waits */
     size_t result_size_max;
-    struct aw_event answered;
+    bool answered;
+    struct aw_event news; /* an answer, or an earlier deadline */
     uint32_t percent;
     bool has_progress;
     char text[PROGRESS_TEXT_SIZE];
@@ -146,7 +147,7 @@ static struct lease *find_lease(const struct target *target, uint64_t id)
 static struct lease *valid_lease(const struct target *target, uint64_t id, uint64_t token)
 {
     struct lease *lease = find_lease(target, id);
-    return lease && lease->token == token && !lease->answered.set ? lease : NULL;
+    return lease && lease->token == token && !lease->answered ? lease : NULL;
 }
 
 static void open_lease(struct worker *worker, struct lease *lease)
@@ -154,7 +155,7 @@ static void open_lease(struct worker *worker, struct lease *lease)
     struct lease **bucket = bucket_of(worker, lease->id);
     aw_random_bytes(&lease->token, sizeof lease->token);
     lease->token >>= 1; /* fits where numbers are signed */
-    aw_event_init(&lease->answered);
+    aw_event_init(&lease->news);
     lease->next = *bucket;
     *bucket = lease;
     worker->lease_count++;
@@ -172,13 +173,14 @@ static void close_lease(struct worker *worker, struct lease *lease)
 /* Until the worker answers (0), the lease runs out (-ETIMEDOUT), or the execution is stopped. */
 static int wait_for_answer(struct lease *lease)
 {
-    while (!lease->answered.set) {
+    while (!lease->answered) {
         struct aw_scope scope;
+        aw_event_clear(&lease->news);
         aw_scope_enter(&scope, lease->deadline_ns);
-        int result = aw_event_wait(&lease->answered);
+        int result = aw_event_wait(&lease->news);
         aw_scope_leave(&scope);
         if (result == 0)
-            break;
+            continue;
         int interruption = aw_interrupted();
         if (interruption < 0)
             return interruption;
@@ -243,7 +245,8 @@ int worker_acknowledge(struct target *target, uint64_t id, uint64_t token,
         return -ENOMEM;
     }
     lease->outcome->settlement = settlement;
-    aw_event_set(&lease->answered);
+    lease->answered = true;
+    aw_event_set(&lease->news);
     return 0;
 }
 
@@ -264,7 +267,8 @@ int worker_give_back(struct target *target, uint64_t id, uint64_t token, bool ha
     lease->outcome->has_delay = has_delay;
     lease->outcome->delay_ms = delay_ms;
     lease->outcome->settlement = settlement;
-    aw_event_set(&lease->answered);
+    lease->answered = true;
+    aw_event_set(&lease->news);
     return 0;
 }
 
@@ -273,7 +277,11 @@ int worker_extend(struct target *target, uint64_t id, uint64_t token, uint64_t l
     struct lease *lease = valid_lease(target, id, token);
     if (!lease)
         return -ENOENT;
-    lease->deadline_ns = aw_after_ms(lease_ms);
+    uint64_t deadline_ns = aw_after_ms(lease_ms);
+    bool earlier = deadline_ns < lease->deadline_ns;
+    lease->deadline_ns = deadline_ns;
+    if (earlier)
+        aw_event_set(&lease->news);
     return 0;
 }
 
