@@ -199,7 +199,7 @@ static void check_random(uint32_t i)
     else
         cr_expect_eq(state, dead ? JOB_DEAD : JOB_DONE, "job %u of kind %d is %s", i,
                      (int)models[i].kind, job_state_name(state));
-    cr_expect_eq(effects, state == JOB_DONE ? 1 : 0, "job %u is %s and has taken effect %d times", i,
+    cr_expect_eq(effects, state == JOB_DONE ? 1 : 0, "job %u is %s and took effect %d times", i,
                  job_state_name(state), (int)effects);
 }
 

@@ -96,12 +96,20 @@ static int dump_text(void *argument)
     cr_expect(strstr(text, "\"task\" (by 2) waits "), "%s", text);
     cr_expect(strstr(text, " ms: sleep\n"));
     static char small[1024];
-    cr_expect_eq(aw_task_dump_text(small, sizeof small), size, "what it needs, whatever it got");
+    static char after[8192];
+    size_t small_size;
+    int tries = 0;
+    do { /* until all three were made in the same millisecond, which they show */
+        size = aw_task_dump_text(text, sizeof text);
+        small_size = aw_task_dump_text(small, sizeof small);
+        (void)aw_task_dump_text(after, sizeof after);
+    } while (strcmp(text, after) != 0 && ++tries < 10000);
+    cr_expect_eq(small_size, size, "what it needs, whatever it got");
     size_t length = strlen(small);
     cr_expect_gt(length, 0);
     cr_expect_eq(small[length - 1], '\n', "whole lines");
     cr_expect_eq(strncmp(small, text, length), 0);
-    cr_expect_eq(aw_task_dump_text(NULL, 0), size);
+    cr_expect_geq(aw_task_dump_text(NULL, 0), size);
     aw_group_cancel(&group);
     cr_expect_eq(aw_group_wait(&group), -ECANCELED);
     return 0;
