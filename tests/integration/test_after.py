@@ -190,9 +190,10 @@ def test_kill_in_the_middle_of_a_release(local):
     """Whatever of a large release a kill has met, the rest comes after the restart."""
     with local.connect() as client:
         make_effects(client)
-        root = submit(client, "DELAY", "300", "KEEP", "0", "local", "SELECT 7 AS v")
+        root = submit(client, "DELAY", "3600000", "KEEP", "0", "local", "SELECT 7 AS v")
         jobs = submit_all(client, (("SUBMIT", "BIND", "2", root, "0", "0", "local",
                                     "INSERT INTO e(i) VALUES (?)", "x") for _ in range(5000)))
+        assert client.call("PROMOTE", root) == 1
         process.wait_until(lambda: isinstance(client.call("JOB", root), wire.Error), 60,
                            "the root's end")
     for _ in range(3):
@@ -209,7 +210,7 @@ def test_kill_in_the_middle_of_a_release(local):
 def test_graph_survives_a_restart(local):
     with local.connect() as client:
         make_effects(client)
-        first = submit(client, *effect(1, "DELAY", "2000")[1:])
+        first = submit(client, *effect(1, "DELAY", "3600000")[1:])
         second = submit(client, *effect(2, "AFTER", first, "DELAY", "10")[1:])
         third = submit(client, *effect(3, "AFTER", second, "SERIAL", "s", "KEY", "k")[1:])
         fourth = submit(client, *effect(4, "SERIAL", "s")[1:])
@@ -218,6 +219,7 @@ def test_graph_survives_a_restart(local):
     local.start()
     with local.connect() as client:
         assert state_of(client, fourth) == "blocked"
+        assert client.call("PROMOTE", first) == 1
         assert client.call("AWAIT", fourth) == "INSERT 0 1"
         assert effects(client) == [1, 2, 3, 4]
         assert third
