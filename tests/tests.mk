@@ -20,7 +20,7 @@ $(BUILD)/tests/test_no_memory: LDFLAGS += -Wl,--wrap=malloc,--wrap=calloc,--wrap
   -Wl,--wrap=free,--wrap=mmap
 
 .PHONY: deps deps-build try test test-unit test-integration test-crash test-model asan asan-units \
-  asan-integration lint format tidy valgrind \
+  asan-integration lint format tidy valgrind test-ioredis \
   bench bench-queue bench-backlog deps-bench unit-programs
 
 deps:
@@ -52,6 +52,13 @@ test-integration: all $(PROGRAMS) $(EXAMPLES)
 test-crash: all
 	@BUILD=$(BUILD) PYTHON=$(PYTHON) CRASH_ROUNDS=$${CRASH_ROUNDS:-20} \
 	  tests/support/run_integration.sh $(RESULT) tests/crash
+
+# Needs nodejs, npm and an npm registry, so it is not part of `make test`.
+test-ioredis: all
+	@command -v npm >/dev/null || tests/support/deps.sh node
+	npm install --prefix $(BUILD)/node --no-save --no-audit --no-fund --loglevel=error ioredis@5
+	@BUILD=$(BUILD) PYTHON=$(PYTHON) NODE_MODULES_FOLDER=$(abspath $(BUILD))/node \
+	  tests/support/run_integration.sh $(RESULT) tests/clients
 
 # The daemon against a model of the queue: 2,000 random sequences (the ordinary suite runs 30).
 test-model: all

@@ -1,4 +1,4 @@
-"""The cases of the conformance suite; table.py says what they are, the files
+"""__init__.py - the cases of the conformance suite; table.py says what they are, and the files
 test_conformance_*.py run them."""
 
 from conformance import connection, cron, events, jobs, lease, queues, run, submit, waiting, worker
