@@ -143,8 +143,8 @@ const checks = {
                 channel === "queue:letters"));
         assert.ok(heard.every((one) => one.at(-1).job === id));
         assert.deepEqual(await listener.ping(), ["pong", ""]); // as from Redis
-        assert.equal(await listener.unsubscribe(), 1);
-        assert.equal(await listener.punsubscribe(), 0);
+        assert.equal(await listener.unsubscribe("target:mail"), 1);
+        assert.equal(await listener.punsubscribe("queue:letter*"), 0);
         assert.equal(await listener.call("RUN", "local", "SELECT 1").then((rows) => rows.length), 2);
     },
 
@@ -156,10 +156,10 @@ const checks = {
         await listener.subscribe("target:mail");
         const id = await client.call("SUBMIT", "DELAY", 3600000, "mail", "kept");
         await until(() => heard.length === 1);
-        const again = Promise.all([once(client, "ready"), once(listener, "ready")]);
+        const told = once(input, "line");
         console.log("restart please");
-        await once(input, "line");
-        await again;
+        await told;
+        await until(() => client.status === "ready" && listener.status === "ready");
         assert.equal(await client.call("PROMOTE", id), 1);
         const [[leased, token]] = await client.call("RESERVE", "mail");
         assert.equal(leased, id);
@@ -188,7 +188,7 @@ async function main() {
         for (const client of clients.splice(0))
             client.disconnect();
     }
-    input.close();
+    process.exit(0); // with standard input still open
 }
 
 main();
