@@ -1,5 +1,5 @@
-"""test_ioredis.py - ioredis, the Node client that programs use most: make test-ioredis, which installs
-it. Not part of make test, as the machine may have no npm registry."""
+"""test_ioredis.py - ioredis, the Node client that programs use most: make test-ioredis, which
+installs it. Not part of make test, as the machine may have no npm registry."""
 
 import os
 import pathlib

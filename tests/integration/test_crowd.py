@@ -1,5 +1,5 @@
-"""test_crowd.py - ten thousand clients, a thousand of which wait in RESERVE and AWAIT: what each costs,
-and whom a submission wakes."""
+"""test_crowd.py - ten thousand clients, a thousand of which wait in RESERVE and AWAIT: what each
+costs, and whom a submission wakes."""
 
 import resource
 import select
