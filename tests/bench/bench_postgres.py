@@ -1,8 +1,8 @@
-"""bench_postgres.py - `make bench-postgres`: durable INSERT jobs end to end against pgbench, in one run.
+"""bench_postgres.py - `make bench-postgres`: durable INSERT jobs end to end against pgbench.
 
 A job is submitted by pipelined clients (durable in awaitd's queue), executed on PostgreSQL with
-synchronous_commit on, and marked done, durably. The clock runs from the first submission to the last
-job that is done. pgbench does the same INSERT, one a transaction over 32 connections, and a hundred
+synchronous_commit on, and marked done, durably. The clock runs from the first submission to the
+last job that is done. pgbench does the same INSERT, one a transaction over 32 connections, and a hundred
 in one pipelined transaction; it has no queue. All share the processors with PostgreSQL.
 """
 
