@@ -52,7 +52,8 @@ static const char sessions_sql[] =
 _Static_assert(RECEIPT_PAGE == 1024, "the LIMIT of list_sql");
 
 /* The exactly-once targets of this daemon: they share the store's name. */
-static LIST_HEAD(, postgres_receipts) all = LIST_HEAD_INITIALIZER(all);
+LIST_HEAD(receipts_list, postgres_receipts);
+static struct receipts_list all = LIST_HEAD_INITIALIZER(all);
 
 static struct aw_pg_value text_value(const char *text)
 {

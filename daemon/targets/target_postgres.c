@@ -117,7 +117,7 @@ static int run_with_receipt(struct postgres_state *state, struct postgres_attemp
     if (statements == NULL) {
         return aw_error_set(&attempt->error, -ENOMEM, "out of memory");
     }
-    struct postgres_receipt receipt;
+    struct postgres_receipt receipt = {0};
     postgres_receipt_fill(&state->receipts, attempt->execution->job_id, &receipt);
     statements[0] = receipt.statement;
     memcpy(statements + 1, job->statements, job->statement_count * sizeof *statements);

@@ -2,8 +2,8 @@
 
 A job is submitted by pipelined clients (durable in awaitd's queue), executed on PostgreSQL with
 synchronous_commit on, and marked done, durably. The clock runs from the first submission to the
-last job that is done. pgbench does the same INSERT, one a transaction over 32 connections, and a hundred
-in one pipelined transaction; it has no queue. All share the processors with PostgreSQL.
+last job that is done. pgbench does the same INSERT, one a transaction over 32 connections, and a
+hundred in one pipelined transaction; it has no queue. All share the processors with PostgreSQL.
 """
 
 import argparse
