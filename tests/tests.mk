@@ -21,7 +21,7 @@ $(BUILD)/tests/test_no_memory: LDFLAGS += -Wl,--wrap=malloc,--wrap=calloc,--wrap
 
 .PHONY: deps deps-build try test test-unit test-integration test-crash test-model asan asan-units \
   asan-integration lint format tidy valgrind test-ioredis \
-  bench bench-queue bench-backlog deps-bench unit-programs
+  bench bench-queue bench-backlog bench-postgres deps-bench unit-programs
 
 deps:
 	@tests/support/deps.sh tests
@@ -105,6 +105,9 @@ bench-queue: deps-bench all $(PROGRAMS)
 
 bench-backlog: all
 	@BUILD=$(BUILD) $(PYTHON) tests/bench/bench_backlog.py $(BENCH)
+
+bench-postgres: all
+	@BUILD=$(BUILD) $(PYTHON) tests/bench/bench_postgres.py $(BENCH)
 
 -include tests/fuzz/fuzz.mk
 -include tests/sim/sim.mk

@@ -53,8 +53,10 @@ static void make_target(struct broker *broker, struct target_lanes *lanes,
                 .connect_timeout_ms = (uint32_t)settings->connect_timeout_ms,
                 .delivery = (enum target_delivery)settings->delivery,
                 .receipt_keep_ms = settings->receipt_keep_ms,
-                .coalesce =
-                    settings->type == TARGET_TYPE_POSTGRES ? settings->coalesce : 0,
+                .coalesce = settings->type == TARGET_TYPE_POSTGRES &&
+                                    settings->delivery != DELIVERY_AT_MOST_ONCE
+                                ? settings->coalesce
+                                : 0,
                 .leases = settings->leases,
                 .lease_max_ms = settings->lease_max_ms,
                 .password = settings->password,

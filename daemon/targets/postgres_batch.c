@@ -250,7 +250,7 @@ static void write_ids(struct flight *flight)
 
 static void run(struct flight *flight)
 {
-    struct postgres_receipt receipt;
+    struct postgres_receipt receipt = {0};
     uint32_t first = flight->receipted ? 1 : 0;
     if (flight->receipted) {
         write_ids(flight);

@@ -13,11 +13,14 @@
 #include "targets/postgres_job.h"
 
 #include <await/pg.h>
+#include <sys/queue.h>
 
 struct postgres_receipts {
     struct target *target;
     struct aw_pg_pool *pool;
     struct aw_lock making;
+    LIST_ENTRY(postgres_receipts) link; /* in the cleaner's list */
+    bool listed;
     bool asking; /* a task asks now and then whether the table is there */
 };
 
@@ -41,8 +44,8 @@ void postgres_receipt_fill(const struct postgres_receipts *receipts, uint64_t jo
 void postgres_receipt_fill_many(const struct postgres_receipts *receipts, const char *ids,
                                 struct postgres_receipt *ret_receipt);
 
-/* The application_name of an exactly-once target's sessions: the store in it tells the cleaner whose
- * they are. */
+/* The application_name of an exactly-once target's sessions: the store in it tells the cleaner
+ * whose they are. */
 #define POSTGRES_RECEIPT_NAME_SIZE 64
 void postgres_receipt_session_name(const struct target *target,
                                    char ret_name[POSTGRES_RECEIPT_NAME_SIZE]);

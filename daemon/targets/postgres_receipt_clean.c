@@ -1,18 +1,18 @@
 /* postgres_receipt_clean.c - see postgres_receipt_clean.h; why a receipt may go: receipt_cleaner.h.
  *
  * The fence. A run of a job can take effect only in a session to which it was sent, and as long as
- * that session lives. Every session of an exactly-once target has the store in its
- * application_name. So, for jobs that were finished before a moment T:
+ * that session lives. Every session of an exactly-once target is named awaitd/<store>/<random> by
+ * its application_name. So, for jobs that were finished before a moment T:
  *
  *   - sessions that began after T (by the server's clock) never carried them;
- *   - of the sessions of this daemon that it still has, those with nothing in flight that was sent
- *     before T have answered all they carried;
+ *   - of the sessions that this daemon still has, of whichever target (several may share a
+ *     database), those with nothing in flight that was sent before T have answered all they carried;
  *   - any other session of this store that the server still has may be a zombie: of a killed
  *     daemon, or one whose connection was lost or given up. While there is one, nothing goes.
  *
- * The second kind is known by the process id, which only holds when nobody stands between: behind a
+ * Sessions are told apart by their names: process ids of two servers can be the same. Behind a
  * pooler statements can wait where the server does not show them, so the question must itself come
- * from a session with one of our ids and our name, or nothing goes. A session in which a job's own
+ * from a session with one of our ids and names, or nothing goes. A session in which a job's own
  * function changed application_name (set_config) would not be seen: OPERATIONS.md says so.
  *
  * A job that runs for hours holds the fence that long, once: T stays while it is waited for, and
@@ -29,7 +29,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SESSIONS_MAX 1000u /* connections of a target */
+#define SESSIONS_MAX 4000u /* that are known to be quiet; more keep receipts, never lose them */
 #define ASK_MIN_MS 50u
 #define ASK_MAX_MS 5000u
 #define COMPLAIN_NS (600 * AW_NS_PER_S)
@@ -41,14 +41,19 @@ static const char list_sql[] =
 static const char forget_sql[] =
     "DELETE FROM awaitd.receipt WHERE store = $1 AND job_id = ANY($2::bigint[])";
 static const char clock_sql[] = "SELECT extract(epoch FROM clock_timestamp())";
-/* The second more is for the rounding of the number. */
+/* $1: what our names begin with, $2 and $3: the ids and names of quiet sessions, $4: the
+ * clock; the second more is for the rounding of the number. */
 static const char sessions_sql[] =
-    "SELECT current_setting('application_name') = $1 AND pg_backend_pid() = ANY($2::int[]), "
-    "(SELECT min(pid) FROM pg_stat_activity WHERE datname = current_database() AND "
-    "application_name = $1 AND pid <> ALL($2::int[]) AND (backend_start IS NULL OR "
-    "backend_start <= to_timestamp($3::double precision + 1)))";
+    "SELECT pg_backend_pid() = ANY($2::int[]) AND current_setting('application_name') = "
+    "ANY($3::text[]), (SELECT min(pid) FROM pg_stat_activity WHERE datname = current_database() "
+    "AND starts_with(application_name, $1) AND application_name <> ALL($3::text[]) AND "
+    "(backend_start IS NULL OR backend_start <= to_timestamp($4::double precision + 1)))";
 
 _Static_assert(RECEIPT_PAGE == 1024, "the LIMIT of list_sql");
+
+/* The exactly-once targets of this daemon: they share the store's name. */
+LIST_HEAD(receipts_list, postgres_receipts);
+static struct receipts_list all = LIST_HEAD_INITIALIZER(all);
 
 static struct aw_pg_value text_value(const char *text)
 {
@@ -86,9 +91,8 @@ static int list(void *context, uint64_t after, struct receipt_page *ret_page,
                       : 0;
 }
 
-/* "{1,2,3}" of the numbers; NULL: no memory. */
-static char *array_text(const void *numbers, uint32_t count,
-                        uint64_t (*number_at)(const void *numbers, uint32_t index))
+/* "{1,2,3}"; NULL: no memory. */
+static char *ids_text(const uint64_t *ids, uint32_t count)
 {
     char *text = malloc((size_t)count * NUMBER_SIZE + 3);
     if (text == NULL) {
@@ -97,26 +101,16 @@ static char *array_text(const void *numbers, uint32_t count,
     char *at = text;
     *at++ = '{';
     for (uint32_t i = 0; i < count; i++) {
-        at += snprintf(at, NUMBER_SIZE, "%s%" PRIu64, i > 0 ? "," : "", number_at(numbers, i));
+        at += snprintf(at, NUMBER_SIZE, "%s%" PRIu64, i > 0 ? "," : "", ids[i]);
     }
     memcpy(at, "}", 2);
     return text;
 }
 
-static uint64_t id_at(const void *ids, uint32_t index)
-{
-    return ((const uint64_t *)ids)[index];
-}
-
-static uint64_t pid_at(const void *pids, uint32_t index)
-{
-    return (uint64_t)((const int *)pids)[index];
-}
-
 static int forget(void *context, const uint64_t *ids, uint32_t count, struct aw_error *reterr)
 {
     const struct postgres_receipts *receipts = context;
-    char *array = array_text(ids, count, id_at);
+    char *array = ids_text(ids, count);
     if (array == NULL) {
         return aw_error_set(reterr, -ENOMEM, "out of memory");
     }
@@ -139,43 +133,79 @@ static int server_clock(struct aw_pg_pool *pool, char *ret_clock, size_t size,
     return status;
 }
 
-enum fence_state { FENCE_CLEAR, FENCE_FOREIGN, FENCE_OCCUPIED };
+/* The sessions of all targets of this daemon that are quiet since then, as arrays in text. */
+struct quiet {
+    struct aw_pg_session sessions[SESSIONS_MAX];
+    char pids[SESSIONS_MAX * NUMBER_SIZE + 3];
+    char names[SESSIONS_MAX * (AW_PG_SESSION_NAME_SIZE + 1) + 3];
+};
+
+static void fill_quiet(struct quiet *quiet, uint64_t since_ns)
+{
+    uint32_t count = 0;
+    const struct postgres_receipts *receipts;
+    LIST_FOREACH(receipts, &all, link) {
+        count += aw_pg_pool_quiet_sessions(receipts->pool, since_ns, quiet->sessions + count,
+                                           SESSIONS_MAX - count);
+    }
+    char *pid = quiet->pids;
+    char *name = quiet->names;
+    *pid++ = '{';
+    *name++ = '{';
+    for (uint32_t i = 0; i < count; i++) {
+        const struct aw_pg_session *session = &quiet->sessions[i];
+        if (strncmp(session->name, "awaitd/", 7) != 0 || strpbrk(session->name, "\"\\,{}")) {
+            continue; /* not a name of ours */
+        }
+        const char *comma = name - quiet->names > 1 ? "," : "";
+        pid += sprintf(pid, "%s%d", comma, session->pid);
+        name += sprintf(name, "%s%s", comma, session->name);
+    }
+    memcpy(pid, "}", 2);
+    memcpy(name, "}", 2);
+}
+
+enum fence_state { FENCE_CLEAR, FENCE_CLOSED };
+
+static enum fence_state read_answer(const struct aw_pg_results *results, struct aw_error *reterr)
+{
+    struct aw_pg_value zombie = aw_pg_value_at(results, 0, 0, 1);
+    if (aw_pg_value_at(results, 0, 0, 0).data[0] != 't') {
+        aw_error_set(reterr, -EAGAIN,
+                     "awaitd's sessions are not its own here (a pooler, or an application_name in "
+                     "the uri), so nobody can tell whether an old one still works");
+        return FENCE_CLOSED;
+    }
+    if (!zombie.null) {
+        aw_error_set(reterr, -EAGAIN, "session %s of this queue's may still work on an old job",
+                     zombie.data);
+        return FENCE_CLOSED;
+    }
+    return FENCE_CLEAR;
+}
 
 /* Whether a session other than our quiet ones began before the clock. */
 static int look(const struct postgres_receipts *receipts, const char *clock, uint64_t since_ns,
                 enum fence_state *ret_state, struct aw_error *reterr)
 {
-    struct aw_pg_pool *pool = receipts->pool;
-    int pids[SESSIONS_MAX];
-    uint32_t count = aw_pg_pool_quiet_sessions(pool, since_ns, pids, SESSIONS_MAX);
-    char name[POSTGRES_RECEIPT_NAME_SIZE];
-    postgres_receipt_session_name(receipts->target, name);
-    char *array = array_text(pids, count, pid_at);
-    if (array == NULL) {
+    struct quiet *quiet = malloc(sizeof *quiet); /* too large for a task's stack */
+    if (quiet == NULL) {
         return aw_error_set(reterr, -ENOMEM, "out of memory");
     }
-    const struct aw_pg_value values[] = {text_value(name), text_value(array), text_value(clock)};
+    char name[POSTGRES_RECEIPT_NAME_SIZE + 1];
+    postgres_receipt_session_name(receipts->target, name);
+    strcat(name, "/");
+    fill_quiet(quiet, since_ns);
+    const struct aw_pg_value values[] = {text_value(name), text_value(quiet->pids),
+                                         text_value(quiet->names), text_value(clock)};
     struct aw_pg_results *results = NULL;
-    int status = aw_pg_query(pool, sessions_sql, 3, values, &results, reterr);
-    free(array);
-    if (status < 0) {
-        return status;
-    }
-    struct aw_pg_value zombie = aw_pg_value_at(results, 0, 0, 1);
-    if (aw_pg_value_at(results, 0, 0, 0).data[0] != 't') {
-        *ret_state = FENCE_FOREIGN;
-        aw_error_set(reterr, -EAGAIN,
-                     "awaitd's sessions are not its own here (a pooler, or an application_name in "
-                     "the uri), so nobody can tell whether an old one still works");
-    } else if (!zombie.null) {
-        *ret_state = FENCE_OCCUPIED;
-        aw_error_set(reterr, -EAGAIN, "session %s of this queue's may still work on an old job",
-                     zombie.data);
-    } else {
-        *ret_state = FENCE_CLEAR;
+    int status = aw_pg_query(receipts->pool, sessions_sql, 4, values, &results, reterr);
+    free(quiet);
+    if (status == 0) {
+        *ret_state = read_answer(results, reterr);
     }
     aw_pg_results_free(results);
-    return 0;
+    return status;
 }
 
 static int fence(void *context, struct aw_error *reterr)
@@ -187,7 +217,7 @@ static int fence(void *context, struct aw_error *reterr)
     char clock[40];
     int status = server_clock(receipts->pool, clock, sizeof clock, reterr);
     while (status == 0) {
-        enum fence_state state;
+        enum fence_state state = FENCE_CLOSED;
         status = look(receipts, clock, since_ns, &state, reterr);
         if (status < 0 || state == FENCE_CLEAR) {
             break;
@@ -206,5 +236,18 @@ static int fence(void *context, struct aw_error *reterr)
 int postgres_receipts_clean(struct postgres_receipts *receipts)
 {
     static const struct receipt_engine engine = {.list = list, .fence = fence, .forget = forget};
+    if (receipts->target->settings.delivery != TARGET_EXACTLY_ONCE) {
+        return 0;
+    }
+    LIST_INSERT_HEAD(&all, receipts, link);
+    receipts->listed = true;
     return receipt_cleaner_start(receipts->target, &engine, receipts);
+}
+
+void postgres_receipts_stop(struct postgres_receipts *receipts)
+{
+    if (receipts->listed) {
+        LIST_REMOVE(receipts, link);
+        receipts->listed = false;
+    }
 }

@@ -4,7 +4,10 @@
 
 #include "targets/postgres_receipt.h"
 
-/* Starts the cleaner of an exactly-once target, whose receipts these are. */
+/* Starts the cleaner of an exactly-once target, whose receipts these are; nothing for others. */
 AW_MUST_CHECK int postgres_receipts_clean(struct postgres_receipts *receipts);
+
+/* Before its pool is freed; the cleaner's task has ended. */
+void postgres_receipts_stop(struct postgres_receipts *receipts);
 
 #endif

@@ -16,8 +16,8 @@
  * that set. On top of it a receipt stays for `receipt_keep`, so that a queue restored from a
  * younger backup does not repeat what the backup did not know of.
  *
- * Nothing is remembered: which receipts there are is asked of the engine, which jobs are finished of
- * the queue, each time. A daemon that is killed in between has deleted some of them, or none. */
+ * Nothing is remembered: which receipts there are is asked of the engine, which jobs are finished
+ * of the queue, each time. A daemon killed in between has deleted some of them, or none. */
 #ifndef TARGETS_RECEIPT_CLEANER_H
 #define TARGETS_RECEIPT_CLEANER_H
 

@@ -50,6 +50,7 @@ static void postgres_stop(struct target *target)
 {
     struct postgres_state *state = target->state;
     if (state != NULL) {
+        postgres_receipts_stop(&state->receipts);
         aw_pg_pool_free(state->pool);
         free(state);
         target->state = NULL;
@@ -70,6 +71,7 @@ static int postgres_start(struct target *target, struct aw_error *reterr)
         .uri = target->settings.uri,
         .password = target->settings.password,
         .application_name = name,
+        .distinct_names = target->settings.delivery == TARGET_EXACTLY_ONCE,
         .connections = target->settings.connections,
         .pipeline = target->settings.pipeline,
         .connect_timeout_ms = target->settings.connect_timeout_ms,
@@ -115,7 +117,7 @@ static int run_with_receipt(struct postgres_state *state, struct postgres_attemp
     if (statements == NULL) {
         return aw_error_set(&attempt->error, -ENOMEM, "out of memory");
     }
-    struct postgres_receipt receipt;
+    struct postgres_receipt receipt = {0};
     postgres_receipt_fill(&state->receipts, attempt->execution->job_id, &receipt);
     statements[0] = receipt.statement;
     memcpy(statements + 1, job->statements, job->statement_count * sizeof *statements);
@@ -203,7 +205,8 @@ static int postgres_enter(struct target *target, struct aw_event *lost, void **r
     return status;
 }
 
-static void judge_leased(int status, const struct postgres_attempt *attempt, struct outcome *outcome)
+static void judge_leased(int status, const struct postgres_attempt *attempt,
+                         struct outcome *outcome)
 {
     const struct aw_error *error = &attempt->error;
     switch (status) {

@@ -8,7 +8,9 @@
 #include "clients/pg_internal.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -143,6 +145,7 @@ static int resolve_hosts(const struct aw_pg_pool *pool, const char *hosts,
 }
 
 struct keywords {
+    char application_name[AW_PG_SESSION_NAME_SIZE];
     const char *names[KEYWORDS_MAX + 1];
     const char *values[KEYWORDS_MAX + 1];
     int count;
@@ -163,6 +166,20 @@ static void add_keyword(struct keywords *keywords, const char *name, const char 
     keywords->values[keywords->count++] = value;
 }
 
+/* The server keeps 63 bytes of it. */
+static void name_session(const struct aw_pg_pool *pool, struct keywords *keywords)
+{
+    size_t size = sizeof keywords->application_name;
+    const char *name = pool->options.application_name;
+    if (pool->options.distinct_names) {
+        uint64_t number = 0;
+        aw_random_bytes(&number, sizeof number);
+        snprintf(keywords->application_name, size, "%.46s/%016" PRIx64, name, number);
+    } else {
+        snprintf(keywords->application_name, size, "%s", name);
+    }
+}
+
 static void fill_keywords(const struct aw_pg_pool *pool, const struct host_lists *lists,
                           struct keywords *keywords)
 {
@@ -176,7 +193,8 @@ static void fill_keywords(const struct aw_pg_pool *pool, const struct host_lists
     for (const PQconninfoOption *option = pool->settings; option->keyword != NULL; option++) {
         add_keyword(keywords, option->keyword, option->val);
     }
-    add_keyword(keywords, "application_name", pool->options.application_name);
+    name_session(pool, keywords);
+    add_keyword(keywords, "application_name", keywords->application_name);
     add_keyword(keywords, "tcp_user_timeout", "30000");
     add_keyword(keywords, "keepalives_idle", "30");
     add_keyword(keywords, "keepalives_interval", "10");

@@ -11,6 +11,7 @@
 #include "clients/pg_internal.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -142,15 +143,19 @@ static bool is_quiet(const struct pg_connection *connection, uint64_t since_ns)
     return oldest == NULL || connection->lease != NULL || oldest->sent_ns >= since_ns;
 }
 
-uint32_t aw_pg_pool_quiet_sessions(const struct aw_pg_pool *pool, uint64_t since_ns, int *ret_pids,
-                                   uint32_t max)
+uint32_t aw_pg_pool_quiet_sessions(const struct aw_pg_pool *pool, uint64_t since_ns,
+                                   struct aw_pg_session *ret_sessions, uint32_t max)
 {
     uint32_t count = 0;
     const struct pg_connection *connection = NULL;
     TAILQ_FOREACH(connection, &pool->connections, link) {
-        if (count < max && is_quiet(connection, since_ns)) {
-            ret_pids[count++] = PQbackendPID(connection->handle);
+        if (count == max || !is_quiet(connection, since_ns)) {
+            continue;
         }
+        struct aw_pg_session *session = &ret_sessions[count++];
+        const char *name = PQparameterStatus(connection->handle, "application_name");
+        session->pid = PQbackendPID(connection->handle);
+        snprintf(session->name, sizeof session->name, "%s", name != NULL ? name : "");
     }
     return count;
 }

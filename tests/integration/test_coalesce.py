@@ -1,5 +1,5 @@
-"""test_coalesce.py - several PostgreSQL jobs in one transaction: rows are exactly the jobs', whoever
-fails fails alone, whatever is killed or cut."""
+"""test_coalesce.py - several PostgreSQL jobs in one transaction: rows are exactly the jobs', and
+whoever fails fails alone, whatever is killed or cut."""
 
 import psycopg2
 

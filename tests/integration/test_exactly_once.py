@@ -110,7 +110,7 @@ def receipts_of(postgres, jobs):
 
 
 def test_postgres_receipts_stay_while_a_job_can_be_retried(make_daemon, postgres, table):
-    """Its effect is there, but its result was too large: it is dead, and RETRY must not repeat it."""
+    """Its effect is there, but its result was too large: dead, and RETRY must not repeat it."""
     own = make_daemon(once("main", "postgres", uri=postgres.uri, **CLEANED),
                       settings="result_size_max = 1K").start()
     with own.connect() as client:

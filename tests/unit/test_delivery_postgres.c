@@ -223,7 +223,8 @@ static void body_poor(void)
     cr_expect_eq(delivery_outcome.kind, OUTCOME_UNAVAILABLE, "%s", delivery_outcome.message);
     cr_expect(strstr(delivery_outcome.message, "CREATE TABLE IF NOT EXISTS awaitd.receipt"), "%s",
               delivery_outcome.message);
-    cr_expect(strstr(delivery_outcome.message, "GRANT INSERT, SELECT, DELETE ON awaitd.receipt TO <role>;"), "%s",
+    cr_expect(strstr(delivery_outcome.message,
+                     "GRANT INSERT, SELECT, DELETE ON awaitd.receipt TO <role>;"), "%s",
               delivery_outcome.message);
     cr_expect_not(delivery_target.up);
     cr_expect(strstr(delivery_target.down_reason, "awaitd.receipt"));

@@ -150,7 +150,7 @@ static long long number(const char *sql)
 
 static const char *digits(int value)
 {
-    static char texts[JOBS_MAX][8];
+    static char texts[JOBS_MAX][12];
     snprintf(texts[value], sizeof texts[value], "%d", value);
     return texts[value];
 }

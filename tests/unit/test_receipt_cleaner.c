@@ -17,7 +17,7 @@ POSTGRES_AFTER_TESTS
 TestSuite(receipt_cleaner, .timeout = 120);
 
 #define NAME "awaitd/" DELIVERY_STORE
-#define LOOKS "query LIKE 'SELECT current_setting(%'" /* the fence's question */
+#define LOOKS "query LIKE 'SELECT pg_backend_pid() = %'" /* the fence's question */
 
 static uint64_t finished_max; /* jobs up to this one are finished */
 
@@ -172,7 +172,7 @@ Test(receipt_cleaner, young_receipts_stay)
 static void body_zombie(void)
 {
     char name[400];
-    snprintf(name, sizeof name, "%s application_name=" NAME, uri);
+    snprintf(name, sizeof name, "%s application_name=" NAME "/0123456789abcdef", uri);
     PGconn *zombie = PQconnectdb(name);
     cr_assert_eq(PQstatus(zombie), CONNECTION_OK);
     begin();
@@ -244,6 +244,54 @@ Test(receipt_cleaner, sessions_under_another_name_cannot_be_judged)
 {
     own_database("foreign_name", " application_name=other");
     once(1, body_foreign);
+}
+
+/* --- another target of the same daemon on the same database --- */
+
+static int run_on(void *argument)
+{
+    struct target *target = argument;
+    static const char sql[] = "INSERT INTO t SELECT 1 FROM gate";
+    const struct argument words[] = {{sql, sizeof sql - 1, false}};
+    const struct execution execution = {
+        .arguments = words, .argument_count = 1, .job_id = 77, .result_size_max = 1000};
+    struct outcome outcome = {0};
+    target->type->execute(target, &execution, &outcome);
+    cr_expect_eq(outcome.kind, OUTCOME_DONE, "%s", outcome.message);
+    buffer_free(&outcome.result);
+    return 0;
+}
+
+static void body_two_targets(void)
+{
+    struct target other = delivery_target;
+    struct aw_error error = {0};
+    struct aw_task *task;
+    delivery_execute(0, "CREATE TABLE gate (v int)", NULL);
+    begin();
+    other.finished = NULL; /* it does not clean itself */
+    cr_assert_eq(other.type->start(&other, &error), 0, "%s", error.message);
+    PGconn *holder = beside;
+    PQclear(PQexec(holder, "BEGIN; LOCK TABLE gate"));
+    beside = PQconnectdb(uri);
+    cr_assert_eq(aw_spawn(&task, run_on, &other), 0);
+    wait_for("SELECT count(*) FROM pg_locks WHERE NOT granted AND locktype = 'relation'", 1);
+    finished_max = 5;
+    wait_for_looks(3);
+    cr_expect_eq(number(RECEIPTS), 5, "the other target's session carries something older");
+    PQclear(PQexec(holder, "COMMIT"));
+    cr_assert_eq(aw_await(task), 0);
+    wait_for(RECEIPTS, 1); /* its sessions are still there, and quiet */
+    cr_expect_geq(number("SELECT count(*) FROM pg_stat_activity WHERE "
+                         "starts_with(application_name, '" NAME "/')"), 2);
+    other.type->stop(&other);
+    PQfinish(holder);
+}
+
+Test(receipt_cleaner, targets_on_one_database_know_of_each_other)
+{
+    own_database("two_targets", "");
+    once(1, body_two_targets);
 }
 
 /* --- SQLite: nobody is left behind --- */

@@ -50,6 +50,7 @@ struct aw_pg_options {
     const char *uri;              /* a libpq connection string; `service` is refused */
     const char *password;         /* NULL: from the uri, the passfile, or none. Never in messages */
     const char *application_name; /* NULL: "libawait" */
+    bool distinct_names; /* each connection adds a '/' and 16 random digits to it */
     uint32_t connections;         /* the most that are open at once; 0: 8 */
     uint32_t pipeline;            /* the most runs in flight on one connection; 0: 16 */
     uint32_t waiting_max;         /* the most runs that wait for a connection; 0: 65,536 */
@@ -81,11 +82,17 @@ AW_API AW_SUSPENDS void aw_pg_pool_free(struct aw_pg_pool *pool);
 /* Whether a connection works, as far as is known. */
 AW_API bool aw_pg_pool_is_up(const struct aw_pg_pool *pool);
 
-/* The server's process ids of the open connections that carry no run sent before `since_ns`
- * (aw_now_ns): at most `max` of them. Whoever asks the server for sessions of this pool's
- * application_name finds, besides these, the ones that may still work on something older. */
+#define AW_PG_SESSION_NAME_SIZE 64
+struct aw_pg_session {
+    int pid;                            /* as the server, or a pooler in between, has told it */
+    char name[AW_PG_SESSION_NAME_SIZE]; /* its application_name */
+};
+
+/* The open connections that carry no run sent before `since_ns` (aw_now_ns), at most `max` of them.
+ * With `distinct_names`, whoever asks the server for sessions by application_name finds, besides
+ * these, the ones that may still work on something older. */
 AW_API uint32_t aw_pg_pool_quiet_sessions(const struct aw_pg_pool *pool, uint64_t since_ns,
-                                          int *ret_pids, uint32_t max);
+                                          struct aw_pg_session *ret_sessions, uint32_t max);
 
 /* Text in UTF-8 as psql would show it, in both directions. Parameters need no terminating NUL and
  * may hold none; values of results are followed by one. */
