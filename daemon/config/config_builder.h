@@ -70,6 +70,12 @@ AW_MUST_CHECK int config_warn_password(struct config_builder *builder,
                                        const struct section *section);
 AW_MUST_CHECK int config_check_http(struct config_builder *builder, const struct section *section);
 
+/* config_users.c: fills in the ids of a socket's owner; of those who may use a target. */
+AW_MUST_CHECK AW_SUSPENDS int config_load_owner(struct config_builder *builder,
+                                                const struct section *section);
+AW_MUST_CHECK AW_SUSPENDS int config_load_access(struct config_builder *builder,
+                                                 const struct section *section);
+
 /* "[target main]" */
 #define SECTION_TITLE_SIZE 96
 const char *section_title(const struct config_builder *builder, const struct section *section,
