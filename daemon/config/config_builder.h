@@ -41,6 +41,10 @@ void config_builder_begin(struct config_builder *builder, struct aw_error *reter
 AW_MUST_CHECK int config_builder_add_text(struct config_builder *builder, const char *file,
                                           const char *text, size_t size);
 
+/* Reads the file, its drop-ins, passwords and ids; everything of config_load but the result. */
+AW_MUST_CHECK AW_SUSPENDS int config_builder_load(struct config_builder *builder,
+                                                  const char *path);
+
 /* Checks what spans several keys and fills in what depends on others. -EINVAL, -ENOMEM. */
 AW_MUST_CHECK int config_builder_check(struct config_builder *builder);
 

@@ -156,7 +156,7 @@ static int load_target(struct config_builder *builder, const struct section *sec
     return result < 0 ? result : config_load_access(builder, section);
 }
 
-static int load(struct config_builder *builder, const char *path)
+int config_builder_load(struct config_builder *builder, const char *path)
 {
     int result = add_file_text(builder, path);
     if (result == 0)
@@ -178,7 +178,7 @@ int config_load(const char *path, struct config *ret_config, struct aw_error *re
     struct aw_error error = {0};
     struct config_builder builder;
     config_builder_begin(&builder, &error);
-    int result = load(&builder, path);
+    int result = config_builder_load(&builder, path);
     if (result == 0) {
         *ret_config = builder.config;
         builder.config = (struct config){0};
