@@ -193,7 +193,8 @@ static enum check_result check_target(const struct config_target *settings, stru
         buffer_printf(out, "target %s: waits for workers\n", name);
     } else if (settings->type == TARGET_TYPE_HTTP && !settings->uri) {
         buffer_printf(out, "target %s: calls the hosts that its jobs name\n", name);
-    } else if (settings->type == TARGET_TYPE_SQLITE && aw_stat(settings->path, &status) == -ENOENT) {
+    } else if (settings->type == TARGET_TYPE_SQLITE &&
+               aw_stat(settings->path, &status) == -ENOENT) {
         return check_new_file(settings, out);
     } else if (ask(settings, &error)) {
         buffer_printf(out, "target %s: answers\n", name);

@@ -129,8 +129,8 @@ static int load_password(struct config_builder *builder, const struct section *s
 {
     struct config_target *target = &builder->config.targets[section->index];
     if (target->password_file)
-        return read_password(builder, config_source_of(section, "password_file"), target->password_file,
-                             target);
+        return read_password(builder, config_source_of(section, "password_file"),
+                             target->password_file, target);
     if (!target->credential)
         return 0;
     struct source source = config_source_of(section, "credential");

@@ -73,7 +73,7 @@ int access_check(struct connection *connection, const struct argument *target,
         return 0;
     complain(connection, wanted);
     return aw_error_set_code(reterr, -EACCES, "NOPERM",
-                             "uid %u may not use target %s: neither its users nor its groups in the "
-                             "configuration include it",
+                             "uid %u may not use target %s: neither users nor groups of its "
+                             "section name it",
                              (unsigned)connection->peer.uid, wanted->name);
 }

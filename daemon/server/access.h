@@ -9,7 +9,7 @@
 
 struct connection;
 
-#define ACCESS_GROUPS_MAX 1024 /* of a client; one in more is only looked up by its user and group */
+#define ACCESS_GROUPS_MAX 1024 /* a client in more is only known by its user and group */
 
 /* 0, also for a target there is not; -EACCES with the reply in *reterr, and a line in the log. */
 AW_MUST_CHECK int access_check(struct connection *connection, const struct argument *target,

@@ -154,7 +154,7 @@ def test_supplementary_groups_count(make_daemon):
         assert other.call("RUN", "local", "SELECT 1 AS one").word == "NOPERM"
 
 
-@pytest.mark.parametrize("keys, said", [({"users": "nobody-knows"}, "user 'nobody-knows' of [target"),
+@pytest.mark.parametrize("keys, said", [({"users": "no-user"}, "user 'no-user' of [target"),
                                         ({"groups": "no-group"}, "group 'no-group' of [target"),
                                         ({"users": ","}, "users in [target local] names nobody")])
 def test_wrong_names_are_refused_at_the_start(make_daemon, keys, said):

@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """keys.py - every key of daemon/config/config_keys.c is in config/awaitd.conf and awaitd.conf(5).
 
-And the other way round; both pages that are generated are up to date.
+And the other way round; both pages that are generated are up to date; the tests that OPERATIONS.md
+names exist.
 """
 
 import pathlib
@@ -35,6 +36,16 @@ def described():
     return found
 
 
+def absent_tests():
+    """Names of tests in the operator's table of errors that are in no file."""
+    named = re.findall(r"`(test_\w+\.py)::(test_\w+)`",
+                       pathlib.Path("docs/OPERATIONS.md").read_text(encoding="utf-8"))
+    for file, test in named:
+        path = pathlib.Path("tests/integration") / file
+        if not path.exists() or f"\ndef {test}(" not in path.read_text(encoding="utf-8"):
+            yield f"docs/OPERATIONS.md: there is no {file}::{test}"
+
+
 def main():
     wrong = [f"{CONFIGURATION}: lacks {key} of [{section}]"
              for section, key in sorted(known() - described())]
@@ -43,6 +54,7 @@ def main():
     manual = MANUAL.read_text(encoding="utf-8")
     wrong += [f"{MANUAL}: lacks {key}" for _, key in sorted(known())
               if f"\n\\fB{key}\\fR" not in manual]
+    wrong += absent_tests()
     print("\n".join(wrong), end="\n" if wrong else "")
     stale = subprocess.run([sys.executable, "-B", "docs/man/generate.py", "--check"], check=False)
     return 1 if wrong or stale.returncode else 0
