@@ -143,7 +143,8 @@ include tests/tests.mk
 install: all
 	install -d $(DESTDIR)$(SBINDIR) $(DESTDIR)$(BINDIR) $(DESTDIR)$(LIBDIR)/pkgconfig \
 	  $(DESTDIR)$(INCLUDEDIR)/await $(DESTDIR)$(UNITDIR) $(DESTDIR)$(SYSCONFDIR)/awaitd/awaitd.conf.d \
-	  $(DESTDIR)$(SYSUSERSDIR) $(DESTDIR)$(TMPFILESDIR) $(DESTDIR)$(MANDIR)/man1 $(DESTDIR)$(MANDIR)/man8
+	  $(DESTDIR)$(SYSUSERSDIR) $(DESTDIR)$(TMPFILESDIR) $(DESTDIR)$(MANDIR)/man1 $(DESTDIR)$(MANDIR)/man5 \
+	  $(DESTDIR)$(MANDIR)/man7 $(DESTDIR)$(MANDIR)/man8
 	install -m 755 $(BUILD)/awaitd $(DESTDIR)$(SBINDIR)/awaitd
 	install -m 755 $(BUILD)/awaitctl $(DESTDIR)$(BINDIR)/awaitctl
 	install -m 644 $(BUILD)/libawait.a $(DESTDIR)$(LIBDIR)/libawait.a
@@ -161,6 +162,8 @@ install: all
 	$(BUILD)/awaitctl completion bash > $(DESTDIR)$(BASH_COMPLETION_DIR)/awaitctl
 	$(BUILD)/awaitctl completion zsh > $(DESTDIR)$(ZSH_COMPLETION_DIR)/_awaitctl
 	install -m 644 docs/man/awaitctl.1 $(DESTDIR)$(MANDIR)/man1/awaitctl.1
+	install -m 644 docs/man/awaitd.conf.5 $(DESTDIR)$(MANDIR)/man5/awaitd.conf.5
+	install -m 644 docs/man/awaitd-protocol.7 $(DESTDIR)$(MANDIR)/man7/awaitd-protocol.7
 	install -m 644 docs/man/awaitd.8 $(DESTDIR)$(MANDIR)/man8/awaitd.8
 	test -e $(DESTDIR)$(SYSCONFDIR)/awaitd/awaitd.conf || \
 	  install -m 640 config/awaitd.conf $(DESTDIR)$(SYSCONFDIR)/awaitd/awaitd.conf

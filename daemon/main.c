@@ -3,10 +3,12 @@
  * Start: configuration, queue (recovery), targets, sockets; only then READY. Stop (SIGTERM,
  * SIGINT): no new jobs, what runs may finish until stop_timeout, then clients and queue are closed.
  * A second signal ends the waiting. */
+#include "admin/check.h"
 #include "admin/control.h"
 #include "admin/log.h"
 #include "admin/notify.h"
 #include "config/config.h"
+#include "config/config_dump.h"
 #include "queue/broker.h"
 #include "server/server.h"
 
@@ -20,12 +22,16 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 
-#define EXIT_CONFIGURATION 78 /* EX_CONFIG of sysexits.h */
+/* of sysexits.h */
+#define EXIT_TARGET 69 /* EX_UNAVAILABLE */
+#define EXIT_STATE 73  /* EX_CANTCREAT */
+#define EXIT_CONFIGURATION 78 /* EX_CONFIG */
 #define REPLIES_TIMEOUT_MS 2000u
 
 struct options {
     const char *configuration;
     bool check;
+    bool dump;
 };
 
 struct process {
@@ -36,16 +42,18 @@ struct process {
     struct aw_group tasks; /* log writer, signals, watchdog */
     struct control control;
     int signals;
+    enum check_result check_result;
 };
 
 static const char help[] =
-    "usage: awaitd [--config FILE] [--check]\n"
+    "usage: awaitd [--config FILE] [--check | --dump-config]\n"
     "\n"
     "The job daemon: takes jobs over a Unix socket, stores each durably, runs it on\n"
     "PostgreSQL, Redis or SQLite, and gives its result to whoever awaits it.\n"
     "\n"
     "  --config FILE   configuration (default " CONFIG_PATH_DEFAULT ")\n"
-    "  --check         say whether the kernel and the configuration are fit, and exit\n"
+    "  --check         say whether kernel, configuration, state and targets are fit, and exit\n"
+    "  --dump-config   print the configuration in effect, and where each value comes from\n"
     "  --version       print the version\n"
     "  --help          print this\n"
     "\n"
@@ -155,10 +163,40 @@ static int load_configuration(struct process *process)
     return 0;
 }
 
+static int dump_configuration(const char *path)
+{
+    struct buffer text = {0};
+    struct aw_error error = {0};
+    int result = config_dump(path, &text, &error);
+    if (result < 0)
+        log_line(LOG_LEVEL_ERROR, "%s", error.message[0] ? error.message : aw_error_text(result));
+    else if (fwrite(text.data, 1, text.size, stdout) != text.size) /* lint: direct - nobody waits */
+        result = -EIO;
+    buffer_free(&text);
+    return result < 0 ? -ENOEXEC : 0;
+}
+
+static int check(struct process *process)
+{
+    struct buffer text = {0};
+    buffer_printf(&text, "kernel: io_uring works\nconfiguration: %s is valid\n",
+                  process->options.configuration);
+    process->check_result = check_surroundings(&process->configuration, &text);
+    int result = text.failed ? -ENOMEM : 0;
+    if (fwrite(text.data, 1, text.size, stdout) != text.size) /* lint: direct - nobody waits */
+        result = -EIO;
+    buffer_free(&text);
+    return result;
+}
+
 static int run(void *argument)
 {
     struct process *process = argument;
+    if (process->options.dump)
+        return dump_configuration(process->options.configuration);
     int result = load_configuration(process);
+    if (result == 0 && process->options.check)
+        result = check(process);
     if (result < 0 || process->options.check) {
         config_free(&process->configuration);
         return result;
@@ -200,6 +238,7 @@ static int parse_options(int count, char **arguments, struct options *options)
     static const struct option known[] = {
         {"config", required_argument, NULL, 'c'},
         {"check", no_argument, NULL, 'k'},
+        {"dump-config", no_argument, NULL, 'd'},
         {"version", no_argument, NULL, 'v'},
         {"help", no_argument, NULL, 'h'},
         {0},
@@ -212,6 +251,9 @@ static int parse_options(int count, char **arguments, struct options *options)
             break;
         case 'k':
             options->check = true;
+            break;
+        case 'd':
+            options->dump = true;
             break;
         case 'v':
             puts("awaitd " AWAITD_VERSION);
@@ -244,8 +286,7 @@ int main(int count, char **arguments)
     int result = aw_run_with(NULL, run, &process, &error);
     if (error.number < 0)
         log_line(LOG_LEVEL_ERROR, "%s", error.message);
-    if (process.options.check && result == 0)
-        printf("kernel: io_uring works\nconfiguration: %s is valid\n",
-               process.options.configuration);
+    if (result == 0 && process.check_result != CHECK_FINE)
+        return process.check_result == CHECK_STATE ? EXIT_STATE : EXIT_TARGET;
     return result == 0 ? EXIT_SUCCESS : result == -ENOEXEC ? EXIT_CONFIGURATION : EXIT_FAILURE;
 }

@@ -92,6 +92,10 @@ static void free_target(struct config_target *target)
     free(target->path);
     free(target->password_file);
     free(target->credential);
+    free(target->users);
+    free(target->groups);
+    free(target->uids.list);
+    free(target->gids.list);
     free(target->http.hosts);
     if (target->http.headers)
         explicit_bzero(target->http.headers, strlen(target->http.headers));

@@ -57,6 +57,12 @@ struct config_http {
     uint64_t retry_after_max_ms;
 };
 
+/* Users or groups, by number. */
+struct config_ids {
+    uint32_t *list;
+    uint32_t count;
+};
+
 struct config_target {
     char *name;
     uint32_t type;     /* enum config_target_type */
@@ -74,6 +80,10 @@ struct config_target {
     uint32_t rate_burst;       /* starts at once after a pause */
     char *password_file;
     char *credential;
+    char *users;               /* who may use it: words; NULL with groups NULL: everybody */
+    char *groups;
+    struct config_ids uids;    /* the same, looked up */
+    struct config_ids gids;
     struct config_http http;
     char *password; /* read from one of the two, or NULL; never to be logged */
 };

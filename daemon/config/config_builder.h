@@ -41,6 +41,10 @@ void config_builder_begin(struct config_builder *builder, struct aw_error *reter
 AW_MUST_CHECK int config_builder_add_text(struct config_builder *builder, const char *file,
                                           const char *text, size_t size);
 
+/* Reads the file, its drop-ins, passwords and ids; everything of config_load but the result. */
+AW_MUST_CHECK AW_SUSPENDS int config_builder_load(struct config_builder *builder,
+                                                  const char *path);
+
 /* Checks what spans several keys and fills in what depends on others. -EINVAL, -ENOMEM. */
 AW_MUST_CHECK int config_builder_check(struct config_builder *builder);
 
@@ -69,6 +73,12 @@ AW_MUST_CHECK int config_check_secrets(struct config_builder *builder,
 AW_MUST_CHECK int config_warn_password(struct config_builder *builder,
                                        const struct section *section);
 AW_MUST_CHECK int config_check_http(struct config_builder *builder, const struct section *section);
+
+/* config_users.c: fills in the ids of a socket's owner; of those who may use a target. */
+AW_MUST_CHECK AW_SUSPENDS int config_load_owner(struct config_builder *builder,
+                                                const struct section *section);
+AW_MUST_CHECK AW_SUSPENDS int config_load_access(struct config_builder *builder,
+                                                 const struct section *section);
 
 /* "[target main]" */
 #define SECTION_TITLE_SIZE 96

@@ -60,6 +60,8 @@ static const struct config_key target_keys[] = {
     {"delivery", VALUE_CHOICE, FIELD(config_target, delivery), .words = deliveries},
     {"receipt_keep", VALUE_DURATION, FIELD(config_target, receipt_keep_ms), 0, 3650 * DAY_MS},
     {"coalesce", VALUE_NUMBER, FIELD(config_target, coalesce), 0, 1024},
+    {"users", VALUE_TEXT, FIELD(config_target, users)},
+    {"groups", VALUE_TEXT, FIELD(config_target, groups)},
     {"hosts", VALUE_TEXT, FIELD(config_target, http.hosts)},
     {"headers", VALUE_TEXT, FIELD(config_target, http.headers)},
     {"ca_file", VALUE_PATH, FIELD(config_target, http.ca_file)},

@@ -1,13 +1,9 @@
-/* config_load.c - the configuration's files: the main one, its drop-ins, passwords, and the ids of
- * the users it names. Directory and user look-ups have no asynchronous form: they run on a
- * thread. */
+/* config_load.c - the configuration's files: the main one, its drop-ins, and passwords. Listing
+ * a directory has no asynchronous form: it runs on a thread. */
 #include "config/config_builder.h"
-#include "protocol/number.h"
 
 #include <dirent.h>
 #include <errno.h>
-#include <grp.h>
-#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,7 +11,6 @@
 #define FILE_SIZE_MAX (1u << 20)
 #define DROP_INS_MAX 1000
 #define PASSWORD_SIZE_MAX 4096
-#define LOOKUP_BUFFER_SIZE 16384
 
 /* --- files ------------------------------------------------------------------------------------ */
 
@@ -98,11 +93,6 @@ static int add_drop_ins(struct config_builder *builder, const char *path)
 
 /* --- passwords -------------------------------------------------------------------------------- */
 
-static struct source key_source(const struct section *section, const char *name)
-{
-    return section->set[config_key_find(section->kind, name)];
-}
-
 static int read_password(struct config_builder *builder, struct source source, const char *path,
                          struct config_target *target)
 {
@@ -139,11 +129,11 @@ static int load_password(struct config_builder *builder, const struct section *s
 {
     struct config_target *target = &builder->config.targets[section->index];
     if (target->password_file)
-        return read_password(builder, key_source(section, "password_file"), target->password_file,
-                             target);
+        return read_password(builder, config_source_of(section, "password_file"),
+                             target->password_file, target);
     if (!target->credential)
         return 0;
-    struct source source = key_source(section, "credential");
+    struct source source = config_source_of(section, "credential");
     const char *folder = getenv("CREDENTIALS_DIRECTORY");
     if (!folder)
         return config_refuse(builder, source,
@@ -158,91 +148,15 @@ static int load_password(struct config_builder *builder, const struct section *s
     return result;
 }
 
-/* --- users ------------------------------------------------------------------------------------ */
-
-struct lookup {
-    const char *user; /* or NULL */
-    const char *group;
-    uid_t uid;
-    gid_t gid;
-    const char *unknown; /* "user" or "group" */
-};
-
-static bool is_number(const char *text, uint32_t *ret_number)
-{
-    uint64_t number;
-    if (number_parse_unsigned(text, strlen(text), 0, UINT32_MAX - 1, &number) < 0)
-        return false;
-    *ret_number = (uint32_t)number;
-    return true;
-}
-
-static int look_up_user(struct lookup *lookup, char *scratch)
-{
-    struct passwd entry;
-    struct passwd *found = NULL;
-    if (!lookup->user || is_number(lookup->user, &lookup->uid))
-        return 0;
-    int result = getpwnam_r(lookup->user, &entry, scratch, LOOKUP_BUFFER_SIZE, &found);
-    if (!found) {
-        lookup->unknown = "user";
-        return result > 0 ? -result : -ENOENT;
-    }
-    lookup->uid = found->pw_uid;
-    return 0;
-}
-
-static int look_up_group(struct lookup *lookup, char *scratch)
-{
-    struct group entry;
-    struct group *found = NULL;
-    if (!lookup->group || is_number(lookup->group, &lookup->gid))
-        return 0;
-    int result = getgrnam_r(lookup->group, &entry, scratch, LOOKUP_BUFFER_SIZE, &found);
-    if (!found) {
-        lookup->unknown = "group";
-        return result > 0 ? -result : -ENOENT;
-    }
-    lookup->gid = found->gr_gid;
-    return 0;
-}
-
-/* On a thread. */
-static int look_up(void *argument)
-{
-    struct lookup *lookup = argument;
-    char *scratch = malloc(LOOKUP_BUFFER_SIZE);
-    if (!scratch)
-        return -ENOMEM;
-    int result = look_up_user(lookup, scratch);
-    if (result == 0)
-        result = look_up_group(lookup, scratch);
-    free(scratch);
-    return result;
-}
-
-static int load_owner(struct config_builder *builder, const struct section *section)
-{
-    struct config_socket *socket = &builder->config.sockets[section->index];
-    struct lookup lookup = {
-        .user = socket->user, .group = socket->group, .uid = socket->uid, .gid = socket->gid};
-    if (!socket->user && !socket->group)
-        return 0;
-    int result = aw_to_thread(look_up, &lookup);
-    if (result < 0 && lookup.unknown) {
-        const char *name = strcmp(lookup.unknown, "user") == 0 ? socket->user : socket->group;
-        return config_refuse(builder, key_source(section, lookup.unknown),
-                             "%s '%.60s' of [socket %s] is not known on this machine (%s)",
-                             lookup.unknown, name, socket->name, aw_error_text(result));
-    }
-    socket->uid = lookup.uid;
-    socket->gid = lookup.gid;
-    return result;
-}
-
 /* --- all of it -------------------------------------------------------------------------------- */
 
-static int load(struct config_builder *builder, const char *path)
+static int load_target(struct config_builder *builder, const struct section *section)
+{
+    int result = load_password(builder, section);
+    return result < 0 ? result : config_load_access(builder, section);
+}
+
+int config_builder_load(struct config_builder *builder, const char *path)
 {
     int result = add_file_text(builder, path);
     if (result == 0)
@@ -252,9 +166,9 @@ static int load(struct config_builder *builder, const char *path)
     for (uint32_t i = 0; i < builder->section_count && result == 0; i++) {
         const struct section *section = &builder->sections[i];
         if (section->kind == SECTION_TARGET)
-            result = load_password(builder, section);
+            result = load_target(builder, section);
         else if (section->kind == SECTION_SOCKET)
-            result = load_owner(builder, section);
+            result = config_load_owner(builder, section);
     }
     return result;
 }
@@ -264,7 +178,7 @@ int config_load(const char *path, struct config *ret_config, struct aw_error *re
     struct aw_error error = {0};
     struct config_builder builder;
     config_builder_begin(&builder, &error);
-    int result = load(&builder, path);
+    int result = config_builder_load(&builder, path);
     if (result == 0) {
         *ret_config = builder.config;
         builder.config = (struct config){0};

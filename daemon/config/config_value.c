@@ -24,6 +24,10 @@ static const struct unit duration_units[] = {
     {"d", 86400000}, {"h", 3600000}, {"m", 60000}, {"s", 1000}, {"ms", 1}, {NULL, 0},
 };
 
+static const struct unit periods[] = {
+    {"", 1000000000}, {"/s", 1000000000}, {"/m", 60000000000}, {"/h", 3600000000000}, {NULL, 0},
+};
+
 /* "<digits><suffix>" */
 static int parse_quantity(const char *text, const struct unit *units, uint64_t *ret_number)
 {
@@ -117,9 +121,6 @@ static int set_quantity(const struct config_key *key, void *object, const char *
 /* "<number>/<period>"; a number alone is a second's. */
 static int set_rate(const struct config_key *key, void *object, const char *text, char *reason)
 {
-    static const struct unit periods[] = {
-        {"", 1000000000}, {"/s", 1000000000}, {"/m", 60000000000}, {"/h", 3600000000000}, {NULL, 0},
-    };
     size_t digits = strspn(text, "0123456789");
     const struct unit *period = periods;
     while (period->suffix && strcmp(period->suffix, text + digits) != 0)
@@ -244,4 +245,82 @@ int config_value_set(const struct config_key *key, void *object, const char *tex
         append(reason, key->note);
     }
     return result;
+}
+
+/* --- back to text ----------------------------------------------------------------------------- */
+
+/* The rate whose interval this is: the number was divided, so the period is tried that gives it. */
+static int format_rate(char **ret_text, uint64_t interval_ns)
+{
+    if (interval_ns == 0)
+        return asprintf(ret_text, "0");
+    for (const struct unit *period = &periods[1]; period->suffix; period++) {
+        uint64_t number = period->factor / interval_ns;
+        if (number > 0 && period->factor / number == interval_ns)
+            return asprintf(ret_text, "%llu%s", (unsigned long long)number, period->suffix);
+    }
+    return asprintf(ret_text, "%llu/h",
+                    (unsigned long long)(UINT64_C(3600000000000) / interval_ns));
+}
+
+/* The last word stands for all the others. */
+static int format_flags(char **ret_text, const struct config_key *key, uint32_t flags)
+{
+    char text[256] = "";
+    uint32_t count = 0;
+    while (key->words[count + 1])
+        count++;
+    if (flags == (UINT32_C(1) << count) - 1)
+        return asprintf(ret_text, "%s", key->words[count]);
+    for (uint32_t i = 0; i < count; i++) {
+        size_t used = strlen(text);
+        if (flags & UINT32_C(1) << i)
+            snprintf(text + used, sizeof text - used, "%s%s", used > 0 ? " " : "", key->words[i]);
+    }
+    return asprintf(ret_text, "%s", text);
+}
+
+char *config_value_format(const struct config_key *key, const void *object)
+{
+    const void *at = (const char *)object + key->offset;
+    const char *text_value = NULL;
+    uint32_t number = 0;
+    uint64_t quantity = 0;
+    char scratch[QUANTITY_SIZE];
+    char *text = NULL;
+    int result = -1;
+    if (key->type == VALUE_TEXT || key->type == VALUE_PATH)
+        memcpy(&text_value, at, sizeof text_value);
+    else if (key->type == VALUE_SIZE || key->type == VALUE_DURATION || key->type == VALUE_RATE)
+        memcpy(&quantity, at, sizeof quantity);
+    else
+        memcpy(&number, at, sizeof number);
+    switch (key->type) {
+    case VALUE_TEXT:
+    case VALUE_PATH:
+        result = asprintf(&text, "%s", text_value ? text_value : "");
+        break;
+    case VALUE_NUMBER:
+        result = asprintf(&text, "%u", number);
+        break;
+    case VALUE_SIZE:
+    case VALUE_DURATION:
+        result = asprintf(&text, "%s",
+                          format_quantity(scratch, quantity,
+                                          key->type == VALUE_SIZE ? size_units : duration_units));
+        break;
+    case VALUE_RATE:
+        result = format_rate(&text, quantity);
+        break;
+    case VALUE_MODE:
+        result = asprintf(&text, "%04o", number);
+        break;
+    case VALUE_CHOICE:
+        result = asprintf(&text, "%s", key->words[number]);
+        break;
+    case VALUE_FLAGS:
+        result = format_flags(&text, key, number);
+        break;
+    }
+    return result < 0 ? NULL : text;
 }

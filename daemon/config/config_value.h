@@ -34,4 +34,8 @@ struct config_key {
 AW_MUST_CHECK int config_value_set(const struct config_key *key, void *object, const char *text,
                                    char reason[CONFIG_REASON_SIZE]);
 
+/* The value as it could stand in the file, in memory of the caller's to free. "" is an absent text.
+ * NULL: no memory. */
+char *config_value_format(const struct config_key *key, const void *object);
+
 #endif

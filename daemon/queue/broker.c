@@ -4,6 +4,7 @@
 
 #include "admin/log.h"
 #include "queue/broker_state.h"
+#include "targets/target_make.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -11,18 +12,6 @@
 
 #define DISK_CHECK_MS 1000u
 #define FULL_DISK_WAIT_MS 3000u /* for room, at the end */
-
-static const struct target_type *const types[] = {
-    [TARGET_TYPE_POSTGRES] = &target_type_postgres,
-    [TARGET_TYPE_REDIS] = &target_type_redis,
-    [TARGET_TYPE_SQLITE] = &target_type_sqlite,
-    [TARGET_TYPE_WORKER] = &target_type_worker,
-    [TARGET_TYPE_HTTP] = &target_type_http,
-};
-
-_Static_assert((int)DELIVERY_EXACTLY_ONCE == (int)TARGET_EXACTLY_ONCE &&
-                   (int)DELIVERY_AT_MOST_ONCE == (int)TARGET_AT_MOST_ONCE,
-               "the configuration's numbers are the targets' too");
 
 static void target_changed(struct target *target, void *context)
 {
@@ -41,44 +30,11 @@ static void make_target(struct broker *broker, struct target_lanes *lanes,
                         const struct config_target *settings)
 {
     lanes->broker = broker;
-    lanes->target = (struct target){
-        .type = types[settings->type],
-        .settings =
-            {
-                .name = settings->name,
-                .uri = settings->uri,
-                .path = settings->path,
-                .connections = settings->connections,
-                .pipeline = settings->pipeline,
-                .connect_timeout_ms = (uint32_t)settings->connect_timeout_ms,
-                .delivery = (enum target_delivery)settings->delivery,
-                .receipt_keep_ms = settings->receipt_keep_ms,
-                .coalesce = settings->type == TARGET_TYPE_POSTGRES &&
-                                    settings->delivery != DELIVERY_AT_MOST_ONCE
-                                ? settings->coalesce
-                                : 0,
-                .leases = settings->leases,
-                .lease_max_ms = settings->lease_max_ms,
-                .password = settings->password,
-                .http =
-                    {
-                        .hosts = settings->http.hosts,
-                        .headers = settings->http.headers,
-                        .ca_file = settings->http.ca_file,
-                        .proxy = settings->http.proxy,
-                        .redirects = settings->http.redirects,
-                        .response_size_max = settings->http.response_size_max,
-                        .request_timeout_ms = (uint32_t)settings->http.request_timeout_ms,
-                        .retry_after_max_ms = settings->http.retry_after_max_ms,
-                    },
-            },
-        .group = &broker->background,
-        .up = true,
-        .changed = target_changed,
-        .finished = receipts_finished,
-        .context = lanes,
-    };
-    aw_semaphore_init(&lanes->target.leases, settings->leases);
+    target_make(&lanes->target, settings);
+    lanes->target.group = &broker->background;
+    lanes->target.changed = target_changed;
+    lanes->target.finished = receipts_finished;
+    lanes->target.context = lanes;
     lanes->capacity = target_capacity(&lanes->target);
     lanes->changed_ms = aw_wall_ms();
     token_bucket_init(&lanes->bucket, settings->rate_interval_ns, settings->rate_burst);

@@ -4,6 +4,7 @@
 #include "protocol/name.h"
 #include "protocol/value.h"
 #include "protocol/word.h"
+#include "server/access.h"
 #include "server/connection.h"
 #include "server/server.h"
 
@@ -89,6 +90,20 @@ static bool parse_set(struct argument *arguments, uint32_t count,
     return true;
 }
 
+/* Whether the client may have jobs of that target made; words that cannot be parsed are refused
+ * by who stores them. */
+static int check_access(struct connection *connection, const struct schedule_settings *settings,
+                        struct aw_error *reterr)
+{
+    struct submit_options options;
+    if (submit_options_parse(SUBMIT_COMMAND, settings->words, settings->word_count, &options,
+                             NULL) < 0)
+        return 0;
+    int result = access_check(connection, &options.target, reterr);
+    submit_options_free(&options);
+    return result;
+}
+
 static void set(struct connection *connection, struct argument *arguments, uint32_t count,
                 struct buffer *reply)
 {
@@ -96,7 +111,9 @@ static void set(struct connection *connection, struct argument *arguments, uint3
     struct aw_error error = {0};
     if (!parse_set(arguments, count, &settings, reply))
         return;
-    int result = broker_schedule_set(connection->server->broker, &settings, &error);
+    int result = check_access(connection, &settings, &error);
+    if (result == 0)
+        result = broker_schedule_set(connection->server->broker, &settings, &error);
     if (result < 0)
         answer_failure(result, &error, reply);
     else

@@ -5,6 +5,7 @@
 #include "protocol/number.h"
 #include "protocol/value.h"
 #include "protocol/word.h"
+#include "server/access.h"
 #include "server/connection.h"
 #include "server/leases.h"
 #include "server/server.h"
@@ -98,7 +99,8 @@ void command_enter(struct connection *connection, struct argument *arguments, ui
     struct target *target;
     struct aw_error error = {0};
     uint64_t timeout_ms;
-    if (broker_find_target(connection->server->broker, arguments[1], &target, &error) < 0)
+    if (access_check(connection, &arguments[1], &error) < 0 ||
+        broker_find_target(connection->server->broker, arguments[1], &target, &error) < 0)
         return answer_error(&error, reply);
     if (!parse_timeout(arguments, count, target, &timeout_ms, reply) ||
         !has_room(connection, &arguments[1], reply))

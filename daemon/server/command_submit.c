@@ -3,6 +3,7 @@
 
 #include "protocol/submit_options.h"
 #include "protocol/value.h"
+#include "server/access.h"
 #include "server/connection.h"
 #include "server/leases.h"
 #include "server/server.h"
@@ -45,12 +46,12 @@ void command_submit(struct connection *connection, struct argument *arguments, u
     error.code[0] = '\0';
     error.message[0] = '\0';
     int result;
-    if (place)
+    if (!place)
+        result = aw_error_set_code(&error, -ENOMEM, "FULL", "out of memory");
+    else if ((result = access_check(connection, &options.target, &error)) == 0)
         result = broker_submit(connection->server->broker, &options, options.target,
                                options.arguments, options.argument_count, submitted, place,
                                &error);
-    else
-        result = aw_error_set_code(&error, -ENOMEM, "FULL", "out of memory");
     submit_options_free(&options);
     if (result == 0) {
         connection->server->statistics.jobs_submitted++;
@@ -121,7 +122,9 @@ void command_run(struct connection *connection, struct argument *arguments, uint
     struct aw_scope scope;
     aw_scope_enter(&scope, options.timeout_ms > 0 ? aw_after_ms(options.timeout_ms) : AW_NEVER);
     struct lease *lease = leases_find(connection, &options.target);
-    int result = lease ? run_leased(connection, lease, &options, &outcome, &error)
+    int result = access_check(connection, &options.target, &error);
+    if (result == 0)
+        result = lease ? run_leased(connection, lease, &options, &outcome, &error)
                        : broker_run(connection->server->broker, options.format, options.target,
                                     options.arguments, options.argument_count, &outcome, &error);
     bool timed_out = aw_scope_expired(&scope);

@@ -6,6 +6,7 @@
 #include "protocol/submit_options.h"
 #include "protocol/value.h"
 #include "protocol/word.h"
+#include "server/access.h"
 #include "server/connection.h"
 #include "server/server.h"
 #include "targets/target_worker.h"
@@ -101,7 +102,11 @@ void command_reserve(struct connection *connection, struct argument *arguments, 
     struct aw_error error = {0};
     if (!parse_reserve(arguments, count, &request, reply))
         return;
-    int result = broker_reserve(connection->server->broker, &request, reply, &error);
+    int result = 0;
+    for (uint32_t i = 0; i < request.target_count && result == 0; i++)
+        result = access_check(connection, &request.targets[i], &error);
+    if (result == 0)
+        result = broker_reserve(connection->server->broker, &request, reply, &error);
     answer(result, &error, reply);
 }
 

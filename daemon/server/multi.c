@@ -4,6 +4,7 @@
 #include "protocol/submit_options.h"
 #include "protocol/value.h"
 #include "server/command.h"
+#include "server/access.h"
 #include "server/connection.h"
 #include "server/server.h"
 
@@ -114,7 +115,9 @@ static int check(struct connection *connection, struct argument *arguments, uint
         submit_options_parse_in_multi(multi->count + 1, arguments, count, &options, reterr);
     if (result < 0)
         return result;
-    result = broker_may_submit(connection->server->broker, options.target, options.arguments,
+    result = access_check(connection, &options.target, reterr);
+    if (result == 0)
+        result = broker_may_submit(connection->server->broker, options.target, options.arguments,
                                options.argument_count, reterr);
     submit_options_free(&options);
     return result;

@@ -58,6 +58,9 @@ struct server {
     struct reply *free_replies;
     uint32_t free_reply_count;
 
+    uint64_t refused_ns; /* when the log last told of a client that may not use a target */
+    uint64_t refused_silently; /* refusals since */
+
     uint64_t started_ns;
     struct server_statistics statistics;
     /* In the order of command_table; the last one is for names that are not in it. */

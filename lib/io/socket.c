@@ -117,6 +117,15 @@ int aw_shutdown(int fd, int how)
     });
 }
 
+int aw_peer_groups(int fd, gid_t *groups, int count)
+{
+    socklen_t length = (socklen_t)((size_t)count * sizeof *groups);
+    int result = system_get_option(fd, SOL_SOCKET, SO_PEERGROUPS, groups, &length);
+    if (result == -ENODATA)
+        return -ENOTCONN;
+    return result < 0 ? result : (int)(length / sizeof *groups);
+}
+
 int aw_peer_of(int fd, struct aw_peer *ret_peer)
 {
     struct ucred credentials;

@@ -1,5 +1,6 @@
 """test_configuration.py - wrong configuration is refused as FILE:LINE: what; nothing starts."""
 
+import re
 import subprocess
 
 import pytest
@@ -164,3 +165,81 @@ def test_password_is_never_shown(make_daemon):
           "uri = postgresql://app:s3cr3tword@127.0.0.1:1/x\nconnections = many\n")
     _, said = own.refuses_to_start()
     assert "s3cr3tword" not in said
+
+
+def check(own, targets, settings=""):
+    own.configure(f"[daemon]\nstate = {own.state}\n{settings}\n[socket main]\n"
+                  f"path = {own.socket}\n{targets}")
+    result = run("--check", "--config", own.configuration)
+    return result.returncode, result.stdout
+
+
+def test_check_asks_each_target(make_daemon, postgres, redis_server):
+    own = make_daemon()
+    code, said = check(own, daemon_module.target("main", "postgres", uri=postgres.uri) +
+                       daemon_module.target("cache", "redis", uri=redis_server.uri) +
+                       daemon_module.target("local", "sqlite", path="local.db") +
+                       "[target crew]\ntype = worker\n[target any]\ntype = http\nhosts = *\n")
+    assert code == 0, said
+    for line in ("target main: answers", "target cache: answers", "local.db does not exist yet",
+                 "target crew: waits for workers", "target any: calls the hosts"):
+        assert line in said, said
+    assert not list(own.state.iterdir()), "a check makes nothing"
+
+
+@pytest.mark.parametrize("kind, keys, remedy", [
+    ("postgres", {"uri": "postgresql://app:s3cr3t@127.0.0.1:1/x"}, "psql"),
+    ("redis", {"uri": "redis://127.0.0.1:1/0"}, "redis-cli"),
+    ("http", {"uri": "http://127.0.0.1:1/"}, "curl"),
+    ("sqlite", {"path": "/no/such/folder/x.db"}, "look at path")])
+def test_check_names_what_does_not_answer(make_daemon, kind, keys, remedy):
+    code, said = check(make_daemon(), daemon_module.target("away", kind, **keys))
+    assert code == 69
+    assert "target away: does not answer: " in said and remedy in said
+    assert "s3cr3t" not in said
+
+
+def test_check_of_the_state_folder(make_daemon):
+    own = make_daemon()
+    code, said = check(own, "", "disk_free_min = 1024T")
+    assert code == 73 and "less than disk_free_min" in said
+    own.state.rmdir()
+    code, said = check(own, "")
+    assert code == 73 and f"cannot write to the folder {own.state}" in said
+
+
+def test_dump_shows_every_key_and_where_it_comes_from(make_daemon):
+    own = make_daemon()
+    write(own, "[target main]\ntype = postgres\nuri = postgresql://app:s3cr3t@h/d?password=t0ken\n"
+               "[queue nightly]\nrate = 30/m\nkeep = 90m\n")
+    folder = own.configuration.with_name(own.configuration.name + ".d")
+    folder.mkdir()
+    drop_in = folder / "10-more.conf"
+    drop_in.write_text("[queue nightly]\nretry = 9\n", encoding="utf-8")
+    result = run("--dump-config", "--config", own.configuration)
+    assert result.returncode == 0, result.stderr
+    lines = [re.sub(" +; ", " ; ", line) for line in result.stdout.splitlines()]
+    number = {line: index for index, line in
+              enumerate(own.configuration.read_text(encoding="utf-8").splitlines(), 1)}
+    assert f"retry = 9 ; {drop_in}:2" in lines
+    assert f"rate = 30/m ; {own.configuration}:{number['rate = 30/m']}" in lines
+    assert f"keep = 90m ; {own.configuration}:{number['keep = 90m']}" in lines
+    assert ";clients_max = 10000 ; default" in lines
+    assert any(line.startswith("uri = postgresql://app:***@h/d?password=*** ; ") for line in lines)
+    assert "s3cr3t" not in result.stdout + result.stderr and "t0ken" not in result.stdout
+    # What was dumped is a configuration, and its dump has the same values.
+    again = own.folder / "again.conf"
+    again.write_text(result.stdout, encoding="utf-8")
+    second = run("--dump-config", "--config", again)
+    assert second.returncode == 0, second.stderr
+    values = [line.split(" ; ")[0] for line in lines]
+    assert [re.sub(" +; .*", "", line) for line in second.stdout.splitlines()] == \
+        [value.rstrip() for value in values]
+
+
+def test_dump_of_a_wrong_configuration(make_daemon):
+    own = make_daemon()
+    before = write(own, "[nosuch]\n")
+    result = run("--dump-config", "--config", own.configuration)
+    assert (result.returncode, result.stdout) == (78, "")
+    assert f"{own.configuration}:{before + 1}: " in result.stderr

@@ -50,6 +50,7 @@ check_shell()
 check 'layers: who includes whom, who calls the system' "$python" -B "$here/layers.py"
 check 'shape: sizes, columns, heads, unfinished work' "$python" -B "$here/shape.py"
 check 'public headers: exported and documented' "$python" -B "$here/headers.py"
+check 'keys: configuration and manual pages have all' "$python" -B "$here/keys.py"
 check 'top level: the agreed entries only' "$python" -B "$here/toplevel.py"
 check 'shellcheck' check_shell
 check 'cppcheck' check_cppcheck

@@ -147,8 +147,8 @@ Test(config, unknown_sections_and_keys)
     assert_refused("[target main]\n\nconections = 8\n",
                    "a.conf:3: unknown key 'conections' in [target main]; did you mean "
                    "'connections'?; known: type uri path connections pipeline connect_timeout "
-                   "leases lease_max password_file credential delivery receipt_keep coalesce hosts "
-                   "headers ca_file proxy redirects response_size_max request_timeout "
+                   "leases lease_max password_file credential delivery receipt_keep coalesce users "
+                   "groups hosts headers ca_file proxy redirects response_size_max request_timeout "
                    "retry_after_max rate rate_burst");
     assert_refused("[queue mail]\ncolour = 8\n",
                    "a.conf:2: unknown key 'colour' in [queue mail]; known: concurrency retry "
