@@ -110,7 +110,8 @@ static void look_at_disk(struct oldest *oldest, const struct lane *lane, struct 
     struct lane_key key = lane->cursor;
     uint32_t count = 1;
     while (oldest->result == 0 && oldest->looks++ < OLDEST_LOOKS_MAX) {
-        oldest->result = store_list_ready(store, lane, key, 1, &key, &count, &oldest->error);
+        oldest->result =
+            store_list_ready(store, lane, key, INT64_MAX, 1, &key, &count, &oldest->error);
         if (oldest->result < 0 || count == 0)
             return;
         const struct job *job = job_table_find(&oldest->broker->jobs, key.id);
