@@ -30,7 +30,8 @@ static void look_at_disk(struct search *search, struct oldest_job *oldest, const
     struct lane_key key = lane->cursor;
     uint32_t count = 1;
     while (search->result == 0 && search->looks++ < LOOKS_MAX) {
-        search->result = store_list_ready(store, lane, key, 1, &key, &count, &search->error);
+        search->result =
+            store_list_ready(store, lane, key, INT64_MAX, 1, &key, &count, &search->error);
         if (search->result < 0 || count == 0)
             return;
         const struct job *job = job_table_find(&search->broker->jobs, key.id);

@@ -3,7 +3,9 @@
  * Each batch is read from the indexes, deleted by one group commit among the changes of others, and
  * only then is the next one read; so the loop and other clients go on. Nothing of the queue starts
  * meanwhile, or a job could begin to run between the look and the deletion. First those that are
- * scheduled or blocked, then the ready ones: what wakes up in between is met there. */
+ * scheduled or blocked, the newest first, so that those that wait for others go before these; then
+ * the ready ones: what wakes up in between is met there. What is submitted meanwhile is not even
+ * looked at, else whoever submits faster than this could keep the queue standing still. */
 #include "queue/broker_state.h"
 
 #include "admin/log.h"
@@ -27,6 +29,7 @@ struct purge {
     const struct lane *lane;
     uint64_t last_id;       /* jobs submitted later stay */
     bool ready;             /* the second half */
+    uint64_t before_id;     /* of the first half */
     struct lane_key after;
     uint32_t count;         /* of the batch */
     int result;
@@ -44,12 +47,12 @@ static void perform(struct store_read *read, struct store *store)
 {
     struct purge *purge = read->context;
     if (!purge->ready) {
-        purge->result = store_list_held(store, purge->lane, purge->after.id, BATCH_JOBS,
+        purge->result = store_list_held(store, purge->lane, purge->before_id, BATCH_JOBS,
                                         purge->ids, &purge->count, &purge->error);
         return;
     }
-    purge->result = store_list_ready(store, purge->lane, purge->after, BATCH_JOBS, purge->keys,
-                                     &purge->count, &purge->error);
+    purge->result = store_list_ready(store, purge->lane, purge->after, purge->last_id, BATCH_JOBS,
+                                     purge->keys, &purge->count, &purge->error);
     for (uint32_t i = 0; i < purge->count; i++)
         purge->ids[i] = purge->keys[i].id;
 }
@@ -65,7 +68,7 @@ static bool read_batch(struct purge *purge)
     if (purge->ready)
         purge->after = purge->keys[purge->count - 1];
     else
-        purge->after.id = purge->ids[purge->count - 1];
+        purge->before_id = purge->ids[purge->count - 1];
     return true;
 }
 
@@ -74,7 +77,7 @@ static void dropped(struct store_change *change, int result)
     struct drop *drop = change->context;
     struct purge *purge = drop->purge;
     if (result == 0 && change->applied) {
-        purge->deleted++;
+        purge->deleted += change->changed;
         purge->broker->counters.cancelled++;
         consequences_drop(purge->broker, change->id);
         watches_finish(purge->broker, change->id, JOB_CANCELLED, NULL, "", "");
@@ -90,7 +93,7 @@ static void dropped(struct store_change *change, int result)
 static bool may_drop(const struct purge *purge, uint64_t id)
 {
     const struct job *job = job_table_find(&purge->broker->jobs, id);
-    return id <= purge->last_id && !(job && job->state == JOB_RUNNING);
+    return !(job && job->state == JOB_RUNNING);
 }
 
 static void delete_batch(struct purge *purge)
@@ -122,6 +125,7 @@ static void purge_lane(struct purge *purge)
     for (int half = 0; half < 2; half++) {
         purge->ready = half == 1;
         purge->after = (struct lane_key){0};
+        purge->before_id = purge->last_id;
         while (purge->result == 0 && read_batch(purge)) {
             delete_batch(purge);
             if (purge->result == 0)

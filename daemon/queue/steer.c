@@ -151,7 +151,8 @@ static int steer_each(struct steering_request *request, const uint64_t *ids, siz
         for (uint32_t i = 0; i < processed && result == 0; i++)
             changed += request->changed[i] ? 1 : 0;
         /* the ids behind what filled the bytes of this chunk are looked for in the next one */
-        if (request->steering.action != STEER_DELETE && processed < request->steering.count)
+        if (result == 0 && request->steering.action != STEER_DELETE &&
+            processed < request->steering.count)
             while (ids[at - 1] != request->ids[processed - 1])
                 at--;
         if (result == 0)

@@ -32,7 +32,8 @@ enum store_change_kind {
     CHANGE_MARK,   /* ready -> ready, marked as started (`now_ms`), or not any more (0) */
     CHANGE_CANCEL, /* scheduled, blocked or ready -> cancelled; for a job that is only on disk */
     CHANGE_WAKE,   /* scheduled jobs whose time has come -> ready, at most `limit` */
-    CHANGE_DROP,   /* a job that waits is cancelled and deleted */
+    CHANGE_DROP,   /* a job that waits is cancelled and deleted; so are those of the same queue
+                      that are cancelled by that */
     CHANGE_PAUSE,  /* the queue or target `name` is paused since `now_ms`, or not any more (0) */
     CHANGE_PURGE,  /* finished jobs whose time is over are deleted, at most `limit` */
     CHANGE_EXPIRE, /* jobs that should have started by `now_ms` -> dead, at most `limit` */
@@ -117,7 +118,7 @@ struct store_change {
     /* filled by the store */
     struct lane *lane;  /* CANCEL, DROP: of the job */
     bool applied;       /* the job was in the state this change starts from */
-    uint32_t changed;   /* WAKE, PURGE, EXPIRE, STEER: how many */
+    uint32_t changed;   /* WAKE, DROP, PURGE, EXPIRE, STEER: how many */
     struct job *woken;  /* jobs that became ready, linked by `next`, the receiver's */
 
     /* Filled by the store: what else follows for others. Any change that ends a job or inserts one
@@ -181,14 +182,15 @@ AW_MUST_CHECK AW_SUSPENDS int store_read_ready(struct store *store, struct lane 
                                                uint64_t bytes_max, struct job **ret_jobs,
                                                bool *ret_end, struct aw_error *reterr);
 
-/* The keys of the lane's ready jobs behind `after`, in order, and the ids of those that are
- * scheduled or blocked, from above `after`: at most `limit`, how many there are in *ret_count. */
+/* The keys of the lane's ready jobs behind `after` and with ids up to id_max, in order; and the ids
+ * of those that are scheduled or blocked, below `before`, the newest first: at most `limit`, how
+ * many there are in *ret_count. */
 AW_MUST_CHECK AW_SUSPENDS int store_list_ready(struct store *store, const struct lane *lane,
-                                               struct lane_key after, uint32_t limit,
-                                               struct lane_key *keys, uint32_t *ret_count,
-                                               struct aw_error *reterr);
+                                               struct lane_key after, uint64_t id_max,
+                                               uint32_t limit, struct lane_key *keys,
+                                               uint32_t *ret_count, struct aw_error *reterr);
 AW_MUST_CHECK AW_SUSPENDS int store_list_held(struct store *store, const struct lane *lane,
-                                              uint64_t after, uint32_t limit, uint64_t *ids,
+                                              uint64_t before, uint32_t limit, uint64_t *ids,
                                               uint32_t *ret_count, struct aw_error *reterr);
 
 /* What is paused; false: there is no memory for it. */

@@ -195,12 +195,12 @@ const char *const store_statement_texts[STATEMENTS] = {
         "priority > ?2 ORDER BY priority, id LIMIT ?4",
     [STATEMENT_LIST_READY] =
         "SELECT priority, id FROM job WHERE state = 2 AND lane = ?1 AND priority = ?2 AND id > ?3 "
-        "UNION ALL SELECT priority, id FROM job WHERE state = 2 AND lane = ?1 AND priority > ?2 "
-        "ORDER BY priority, id LIMIT ?4",
+        "AND id <= ?5 UNION ALL SELECT priority, id FROM job WHERE state = 2 AND lane = ?1 AND "
+        "priority > ?2 AND id <= ?5 ORDER BY priority, id LIMIT ?4",
     [STATEMENT_LIST_HELD] =
-        "SELECT id FROM job INDEXED BY job_scheduled WHERE state = 0 AND lane = ?1 AND id > ?2 "
+        "SELECT id FROM job INDEXED BY job_scheduled WHERE state = 0 AND lane = ?1 AND id < ?2 "
         "UNION ALL SELECT id FROM job INDEXED BY job_blocked WHERE state = 1 AND lane = ?1 AND "
-        "id > ?2 ORDER BY id LIMIT ?3",
+        "id < ?2 ORDER BY id DESC LIMIT ?3",
     [STATEMENT_READ_PAUSED] = "SELECT kind, name, since_ms FROM paused",
     [STATEMENT_NEXT_DUE] = "SELECT at_ms FROM job WHERE state = 0 ORDER BY at_ms LIMIT 1",
     [STATEMENT_NEXT_PURGE] = "SELECT at_ms FROM job WHERE state >= 4 ORDER BY at_ms LIMIT 1",

@@ -2,7 +2,7 @@
 #include "queue/store_sqlite.h"
 
 int store_list_ready(struct store *store, const struct lane *lane, struct lane_key after,
-                     uint32_t limit, struct lane_key *keys, uint32_t *ret_count,
+                     uint64_t id_max, uint32_t limit, struct lane_key *keys, uint32_t *ret_count,
                      struct aw_error *reterr)
 {
     sqlite3_stmt *statement = store->statements[STATEMENT_LIST_READY];
@@ -10,6 +10,7 @@ int store_list_ready(struct store *store, const struct lane *lane, struct lane_k
     (void)sqlite3_bind_int64(statement, 2, after.priority);
     (void)sqlite3_bind_int64(statement, 3, (int64_t)after.id);
     (void)sqlite3_bind_int64(statement, 4, limit);
+    (void)sqlite3_bind_int64(statement, 5, (int64_t)id_max);
     uint32_t count = 0;
     int code = SQLITE_DONE;
     while (count < limit && (code = sqlite3_step(statement)) == SQLITE_ROW)
@@ -23,12 +24,12 @@ int store_list_ready(struct store *store, const struct lane *lane, struct lane_k
     return result;
 }
 
-int store_list_held(struct store *store, const struct lane *lane, uint64_t after, uint32_t limit,
+int store_list_held(struct store *store, const struct lane *lane, uint64_t before, uint32_t limit,
                     uint64_t *ids, uint32_t *ret_count, struct aw_error *reterr)
 {
     sqlite3_stmt *statement = store->statements[STATEMENT_LIST_HELD];
     (void)sqlite3_bind_int64(statement, 1, lane->id);
-    (void)sqlite3_bind_int64(statement, 2, (int64_t)after);
+    (void)sqlite3_bind_int64(statement, 2, (int64_t)before);
     (void)sqlite3_bind_int64(statement, 3, limit);
     uint32_t count = 0;
     int code = SQLITE_DONE;

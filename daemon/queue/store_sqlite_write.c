@@ -238,16 +238,28 @@ int store_cancel(struct store *store, struct store_change *change, struct aw_err
     return result;
 }
 
+static int drop_cancelled(struct store *store, struct store_change *change, uint64_t id,
+                          struct lane *lane, struct aw_error *reterr)
+{
+    store_bind_number(store->statements[STATEMENT_DROP], 1, id);
+    int result = store_run(store, STATEMENT_DROP, "deleting a waiting job", reterr);
+    if (result == 0 && lane)
+        store_count(store, lane, JOB_CANCELLED, JOB_STATES, 0);
+    change->changed++;
+    return result;
+}
+
 /* Cancelled first, so that what waits for it learns of that as ever. */
 static int drop_job(struct store *store, struct store_change *change, struct aw_error *reterr)
 {
     int result = store_cancel(store, change, reterr);
     if (result < 0 || !change->applied)
         return result;
-    store_bind_number(store->statements[STATEMENT_DROP], 1, change->id);
-    result = store_run(store, STATEMENT_DROP, "deleting a waiting job", reterr);
-    if (result == 0 && change->lane)
-        store_count(store, change->lane, JOB_CANCELLED, JOB_STATES, 0);
+    result = drop_cancelled(store, change, change->id, change->lane, reterr);
+    struct ended_job *ended = change->ended;
+    for (; ended && change->lane && result == 0; ended = ended->next)
+        if (ended->state == JOB_CANCELLED && ended->lane->queue == change->lane->queue)
+            result = drop_cancelled(store, change, ended->id, ended->lane, reterr);
     return result;
 }
 

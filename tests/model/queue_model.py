@@ -47,8 +47,9 @@ class Model:
         """The first of the ids that does not exist."""
         return next((parent for parent in after if parent not in self.jobs), None)
 
-    def submitted(self, number, queue, priority, retry, key, serial, after, onfail, keep, delayed):
-        """The daemon has accepted it under this id."""
+    def submitted(self, number, queue, priority, retry, key, serial, after, onfail, keep, delayed,
+                  expires):
+        """The daemon has accepted it under this id. `expires`: before anybody can start it."""
         job = Job(number, queue, priority, retry, key, serial, onfail, keep, delayed)
         self.jobs[number] = job
         parents = [self.jobs[parent] for parent in after]
@@ -59,6 +60,8 @@ class Model:
             self.end(job, "cancelled")
         else:
             self.place(job)
+        if expires and job.live:
+            self.end(job, "dead")
 
     def place(self, job):
         """A live job that does not run: blocked, scheduled or ready."""
@@ -162,6 +165,15 @@ class Model:
                 self.end(job, "cancelled")
             self.forget(job)
         return range(len(named) - sum(job.keep == 0 for job in named), len(named) + 1)
+
+    def purge(self, queue):
+        """The same, of those in the queue that wait."""
+        return self.delete([job.id for job in self.jobs.values()
+                            if job.queue == queue and job.live and job.state != "running"])
+
+    def matching(self, queue, states):
+        return [job.id for job in self.jobs.values()
+                if job.state in states and queue in (None, job.queue)]
 
     def promote(self, numbers):
         count = 0

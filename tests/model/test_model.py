@@ -62,6 +62,7 @@ class Run:
             "onfail": self.random.choice(["cancel", "run"]),
             "keep": 0 if chance() < 0.2 else FAR_MS,
             "delayed": chance() < 0.2,
+            "expires": chance() < 0.05,
         }
 
     @staticmethod
@@ -75,6 +76,8 @@ class Run:
             words += ["AFTER", *after, "ONFAIL", options["onfail"]]
         if options["delayed"]:
             words += ["DELAY", FAR_MS]
+        if options["expires"]:
+            words += ["EXPIRE", 1]
         return [*words, "mail", "message"]
 
     def accept(self, reply, options):
@@ -103,6 +106,7 @@ class Run:
         for number in range(self.random.choice([1, 2, 5])):
             options = self.choose_options([])
             options["key"] = None
+            options["expires"] = False  # those behind it would be too late for the model
             before = [f"${self.random.randint(1, number)}"] if number else []
             after = before if self.random.random() < 0.5 else []
             assert self.call(*self.words_of(options, after)) == "QUEUED"
@@ -151,8 +155,22 @@ class Run:
         self.model.nack(job, at_once)
 
     def cancel(self):
-        ids = self.some_ids(("scheduled", "blocked", "ready", "done", "dead", "cancelled"))
+        ids = self.some_ids(self.random.choice([None, ("running",)]))
+        held = self.leases(ids)
         assert self.call("CANCEL", *ids) == self.model.cancel(ids)
+        self.notice(held)
+
+    def leases(self, ids):
+        return [(job.id, job.token) for job in self.model.jobs.values()
+                if job.id in ids and job.state == "running"]
+
+    def notice(self, leases):
+        """The workers of jobs that were cancelled are told so."""
+        for number, token in leases:
+            word = "CANCELLED" if number in self.model.jobs else "NOJOB"
+            for words in (("EXTEND", number, token, FAR_MS), ("ACK", number, token)):
+                reply = self.call(*words)
+                assert isinstance(reply, wire.Error) and reply.word in (word, "NOJOB"), reply
 
     def delete(self):
         ids = self.some_ids()
@@ -165,6 +183,25 @@ class Run:
     def retry(self):
         ids = self.some_ids(("dead", "cancelled", "done", "ready"))
         assert self.call("RETRY", *ids) == self.model.retry(ids)
+
+    def purge(self):
+        queue = self.random.choice(QUEUES)
+        assert self.call("QUEUE", "PURGE", queue) in self.model.purge(queue)
+
+    def steer_where(self):
+        """The bulk forms: few jobs, so that all that pass are changed at once."""
+        name, states = self.random.choice([
+            ("CANCEL", ("scheduled", "blocked", "ready", "running")),
+            ("RETRY", ("dead", "cancelled")), ("PROMOTE", ("scheduled",)),
+            ("DELETE", ("scheduled", "blocked", "ready", "done", "dead", "cancelled"))])
+        queue = self.random.choice([None, *QUEUES])
+        states = [self.random.choice(states)]
+        ids = self.model.matching(queue, states)
+        held = self.leases(ids) if name == "CANCEL" else []
+        changed = self.call(name, "WHERE", "STATE", states[0], *(["QUEUE", queue] if queue else []))
+        expected = getattr(self.model, name.lower())(ids)
+        assert changed in expected if name == "DELETE" else changed == expected, changed
+        self.notice(held)
 
     def pause(self):
         queue = self.random.choice(QUEUES)
@@ -193,7 +230,8 @@ class Run:
         self.model.restarted()
 
     STEPS = [(submit, 30), (submit_several, 6), (reserve, 18), (ack, 14), (nack, 10), (cancel, 5),
-             (delete, 4), (promote, 5), (retry, 6), (pause, 2), (pause_target, 1), (restart, 1)]
+             (delete, 4), (promote, 5), (retry, 6), (purge, 1), (steer_where, 4), (pause, 2), (pause_target, 1),
+             (restart, 1)]
 
     # --- comparing ---------------------------------------------------------------------------
 

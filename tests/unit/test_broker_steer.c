@@ -3,6 +3,7 @@
 #include "support/queue_stage.h"
 
 #include <criterion/criterion.h>
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -168,6 +169,46 @@ static void retry_too_early(void)
 Test(broker_steer, a_retry_waits_for_the_end_of_the_cancelled_execution)
 {
     queue_stage_run(retry_too_early);
+}
+
+/* --- given up on a full disk ------------------------------------------------------------ */
+
+static int promote_alone(void *argument)
+{
+    *(int *)argument = steer(STEER_PROMOTE, ids[0]);
+    return 0;
+}
+
+static void given_up(void)
+{
+    queue_stage_open(&stage, "");
+    struct committer *committer = &stage.broker->committer;
+    ids[0] = queue_stage_submit(&stage, "DELAY 3600000 local", "SELECT 1");
+    /* as when the disk stays full until the daemon has to end */
+    committer->disk_full = true;
+    committer->retry_ns = aw_after_ms(3600000);
+    struct aw_group group;
+    int result = 1;
+    aw_group_init(&group, AW_GROUP_COLLECT);
+    cr_assert_eq(aw_group_spawn(&group, promote_alone, &result), 0);
+    while (!committer->first)
+        cr_assert_eq(aw_yield(), 0);
+    struct store_change *change = committer->first;
+    cr_assert_null(change->next);
+    committer->first = committer->last = NULL;
+    committer->finished++;
+    committer->pending_bytes -= sizeof *change;
+    committer->disk_full = false;
+    change->done(change, -ENOSPC);
+    cr_assert_eq(aw_group_wait(&group), 0);
+    cr_expect_eq(result, -ENOSPC);
+    cr_expect_str_eq(queue_stage_field(&stage, ids[0], "state"), "scheduled");
+    queue_stage_close(&stage);
+}
+
+Test(broker_steer, what_is_given_up_on_a_full_disk_has_not_happened)
+{
+    queue_stage_run(given_up);
 }
 
 /* --- by filter ---------------------------------------------------------------------- */

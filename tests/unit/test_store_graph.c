@@ -3,6 +3,7 @@
 #include "support/graph_stage.h"
 
 #include <criterion/criterion.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -67,6 +68,69 @@ static void keys_in_a_batch(void)
 Test(store_graph, keys_of_one_batch_see_each_other)
 {
     stage_run(keys_in_a_batch);
+}
+
+/* --- PURGE -------------------------------------------------------------------------- */
+
+static void dropping(void)
+{
+    stage_open();
+    insert(2, "DELAY 1000"); /* an odd id is one of the other queue */
+    insert(4, "AFTER 2");
+    insert(6, "AFTER 4");
+    insert(8, "AFTER 2 ONFAIL run");
+    insert(9, "AFTER 2");
+    struct store_change drop = {.kind = CHANGE_DROP, .id = 2, .now_ms = NOW};
+    stage_change(&drop);
+    cr_expect(drop.applied);
+    cr_expect_eq(drop.changed, 3);
+    hear(&drop);
+    cr_expect_eq(told.ended, 3, "who awaits them is told");
+    for (uint64_t id = 2; id <= 6; id += 2) {
+        struct stored_job row;
+        struct aw_error error;
+        cr_expect_eq(store_read_job(store, id, stage_copy_row, &row, &error), -ENOENT);
+    }
+    cr_expect_eq(stage_state_of(8), JOB_READY);
+    cr_expect_eq(stage_state_of(9), JOB_CANCELLED);
+    stage_check_counts();
+    stage_close();
+}
+
+Test(store_graph, a_queue_is_purged_with_what_follows_in_it)
+{
+    stage_run(dropping);
+}
+
+static void listing(void)
+{
+    uint64_t found[8];
+    struct lane_key keys[8];
+    uint32_t count;
+    struct aw_error error;
+    stage_open();
+    for (uint64_t id = 1; id <= 6; id++)
+        stage_insert(id, &lanes[0], id <= 3 ? JOB_SCHEDULED : JOB_READY);
+    insert(8, "AFTER 1");
+    cr_assert_eq(store_list_held(store, &lanes[0], 9, 3, found, &count, &error), 0);
+    cr_assert_eq(count, 3);
+    cr_expect_eq(found[0], 8);
+    cr_expect_eq(found[1], 3);
+    cr_expect_eq(found[2], 2);
+    cr_assert_eq(store_list_held(store, &lanes[0], 2, 3, found, &count, &error), 0);
+    cr_assert_eq(count, 1);
+    struct lane_key start = {0};
+    cr_assert_eq(store_list_ready(store, &lanes[0], start, 5, 8, keys, &count, &error), 0);
+    cr_assert_eq(count, 2, "none that came later");
+    cr_expect(keys[0].id == 4 && keys[1].id == 5);
+    cr_assert_eq(store_list_ready(store, &lanes[0], keys[0], 6, 8, keys, &count, &error), 0);
+    cr_expect_eq(count, 2);
+    stage_close();
+}
+
+Test(store_graph, what_a_purge_finds_has_an_end)
+{
+    stage_run(listing);
 }
 
 /* --- SERIAL --------------------------------------------------------------------------- */
