@@ -101,3 +101,4 @@ bench-backlog: all
 
 -include tests/fuzz/fuzz.mk
 -include tests/sim/sim.mk
+-include tests/systemd/systemd.mk

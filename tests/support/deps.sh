@@ -1,7 +1,7 @@
 #!/bin/sh
 # deps.sh - installs the Debian packages that the build or the tests need; `make deps` calls it.
 #
-# deps.sh build|tests|bench [--list]
+# deps.sh build|tests|bench|deb|systemd [--list]
 # Asks dpkg what is missing and installs only that. With everything there it does nothing: no
 # network, no root. The names are the same on Debian 12, Debian 13 and Ubuntu 24.04.
 set -eu
@@ -13,12 +13,17 @@ tests='libcriterion-dev clang clang-format clang-tidy libclang-rt-dev cppcheck s
   openssl python3 python3-pytest python3-redis python3-psycopg2'
 # the peers that are measured against
 bench='beanstalkd python3-celery python3-rq'
+# the packages, and the Debian that boots with them
+deb='debhelper dpkg-dev fakeroot lintian'
+systemd='debootstrap systemd-container'
 
 case ${1:-} in
 build) wanted=$build ;;
 tests) wanted="$build $tests" ;;
 bench) wanted=$bench ;;
-*) echo 'usage: deps.sh build|tests|bench [--list]' >&2; exit 2 ;;
+deb) wanted=$deb ;;
+systemd) wanted=$systemd ;;
+*) echo 'usage: deps.sh build|tests|bench|deb|systemd [--list]' >&2; exit 2 ;;
 esac
 if [ "${2:-}" = --list ]; then
     for package in $wanted; do echo "$package"; done
