@@ -1,7 +1,7 @@
-"""count_report.py - a report of pytest (junitxml) as "passed failed skipped", and what failed, and why.
+"""count_report.py - a report of pytest (junitxml) as counts, and what failed, and why.
 
-count_report.py REPORT RESULT: writes RESULT and, when something failed, RESULT.failures; exits 1 when
-a test failed or none ran."""
+count_report.py REPORT RESULT: writes "passed failed skipped" to RESULT and, when something failed,
+RESULT.failures; exits 1 when a test failed or none ran."""
 
 import sys
 import xml.etree.ElementTree

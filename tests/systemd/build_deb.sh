@@ -1,9 +1,9 @@
 #!/bin/sh
 # build_deb.sh - builds the Debian packages of the tree in the current folder and checks them.
 #
-# build_deb.sh FOLDER: packages, .changes and lintian's report are in FOLDER afterwards. A copy of the
-# tree is built, so that nothing is written beside the tree. lintian's errors and warnings fail it;
-# what is right as it is has an override with its reason in debian/.
+# build_deb.sh FOLDER: packages, .changes and lintian's report are in FOLDER afterwards. A copy of
+# the tree is built, so that nothing is written beside the tree. lintian's errors and warnings fail
+# it; what is right as it is has an override with its reason in debian/.
 set -eu
 
 folder=$1

@@ -1,5 +1,5 @@
 #!/bin/sh
-# rootfs.sh - a Debian 12 with systemd, the servers and pytest, as a tarball that later runs take again.
+# rootfs.sh - a Debian 12 with systemd, the servers and pytest, as a tarball for all later runs.
 #
 # rootfs.sh TARBALL
 # The mirror is the one this machine's apt uses for Debian; DEBIAN_MIRROR overrides it.
@@ -9,7 +9,8 @@ tarball=$1
 suite=bookworm
 # What awaitd's packages depend on and what the tests drive it with: the booted box has no network.
 packages='libhiredis0.14,libinih1,libpq5,libsqlite3-0,libssl3,libsystemd0,liburing2,libcurl4'
-tools='systemd,systemd-sysv,dbus,libpam-systemd,procps,python3,python3-pytest,postgresql,redis-server'
+tools='systemd,systemd-sysv,dbus,libpam-systemd,procps,python3,python3-pytest'
+servers='postgresql,redis-server'
 
 if [ -z "${DEBIAN_MIRROR:-}" ]; then
     # shellcheck disable=SC2016 # apt's own syntax
@@ -29,11 +30,12 @@ if [ -z "$DEBIAN_MIRROR" ]; then
 fi
 
 folder=$(mktemp -d "${TMPDIR:-/var/tmp}/awaitd-rootfs.XXXXXX")
+chmod 755 "$folder" # it becomes / of the box
 trap 'rm -rf "$folder"' EXIT
 trap 'exit 1' INT TERM
 echo "rootfs: debootstrap $suite"
 log=$tarball.log
-if ! debootstrap --variant=minbase "--include=$packages,$tools" $suite "$folder" "$DEBIAN_MIRROR" \
+if ! debootstrap --variant=minbase "--include=$packages,$tools,$servers" $suite "$folder" "$DEBIAN_MIRROR" \
     > "$log" 2>&1; then
     tail -n 20 "$log" >&2
     echo "rootfs: debootstrap failed: $log" >&2

@@ -1,9 +1,9 @@
 #!/bin/sh
 # run.sh - `make test-systemd`: boots a Debian with systemd-nspawn and tests the packages in it.
 #
-# run.sh DEBS CACHE RESULT: DEBS is the folder of `make deb`; CACHE keeps the root file system for the
-# next run; RESULT gets "passed failed skipped". The box is a folder of its own that is deleted at the
-# end. Inside, awaitd-test.service runs pytest over tests/systemd/inside and switches the box off.
+# run.sh DEBS CACHE RESULT: DEBS is the folder of `make deb`; CACHE keeps the root file system for
+# the next run; RESULT gets "passed failed skipped". The box is a folder of its own that is deleted
+# at the end. Inside, awaitd-test.service runs pytest over inside/ and switches the box off.
 set -eu
 
 here=$(cd "$(dirname "$0")" && pwd)
@@ -18,7 +18,7 @@ if [ "$(id -u)" -ne 0 ]; then
 fi
 mkdir -p "$cache" "$(dirname "$result")"
 cache=$(cd "$cache" && pwd)
-rm -f "$result"
+rm -f "$result" "$result".*
 # A change of what is in it makes another one.
 tarball=$cache/rootfs-$(sha256sum "$here/rootfs.sh" | cut -c 1-12).tar
 if [ ! -f "$tarball" ]; then
@@ -63,8 +63,8 @@ tail -n +1 -f "$box/shared/output" &
 follower=$!
 # nspawn's own filter has no io_uring, which is in @aio.
 code=0
-timeout -k 20 "$limit_s" systemd-nspawn --quiet --directory="$root" --boot --register=no --keep-unit \
-    --private-network --bind="$box/shared:/shared" --system-call-filter=@aio \
+timeout -k 20 "$limit_s" systemd-nspawn --quiet --directory="$root" --boot --register=no \
+    --keep-unit --private-network --bind="$box/shared:/shared" --system-call-filter=@aio \
     --console=read-only < /dev/null > "$box/boot.log" 2>&1 || code=$?
 sleep 1
 kill "$follower"

@@ -34,7 +34,8 @@ def show(*command):
     """As run, and printed as a user would see it."""
     print("$ " + " ".join(str(word) for word in command))
     output = run(*command)
-    print("\n".join(f"  {line}" for line in output.splitlines()[:25]))
+    lines = [line for line in output.splitlines() if "(Reading database" not in line]
+    print("\n".join(f"  {line}" for line in lines[:25]))
     return output
 
 
@@ -57,7 +58,15 @@ def is_active(unit_name="awaitd.service"):
 
 
 def main_pid(unit_name="awaitd.service"):
+    """The daemon's process, or 0 while there is none."""
     return int(unit("MainPID", unit_name))
+
+
+def send_signal(number):
+    pid = main_pid()
+    assert pid > 0, "the daemon runs"  # 0 would be our own process group
+    os.kill(pid, number)
+    return pid
 
 
 def journal_cursor():

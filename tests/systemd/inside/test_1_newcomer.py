@@ -1,4 +1,4 @@
-"""test_1_newcomer.py - what a new user does with the package, and sees: the transcript is printed."""
+"""test_1_newcomer.py - what a new user does with the package, and sees; it is printed."""
 
 import grp
 import pathlib
@@ -48,7 +48,7 @@ def test_what_the_package_leaves_on_the_system():
         ["enabled", "enabled"], "both come back after a boot"
     assert "/etc/awaitd/awaitd.conf" in run("dpkg-query", "-W", "-f", "${Conffiles}", "awaitd")
     assert run("dpkg", "--verify", "awaitd") == ""
-    assert run("systemd-analyze", "verify", "awaitd.service", "awaitd.socket",
+    assert run("systemd-analyze", "verify", "--man=no", "awaitd.service", "awaitd.socket",
                "awaitd@x.service", "awaitd@x.socket") == ""
 
 
@@ -78,7 +78,7 @@ def test_exposure():
 
 
 def test_the_sandbox_is_on():
-    status = dict(line.split(":\t", 1) for line in pathlib.Path(
-        f"/proc/{unit('MainPID')}/status").read_text(encoding="utf-8").splitlines() if ":\t" in line)
+    text = pathlib.Path(f"/proc/{unit('MainPID')}/status").read_text(encoding="utf-8")
+    status = dict(line.split(":\t", 1) for line in text.splitlines() if ":\t" in line)
     assert status["Seccomp"] == "2" and status["NoNewPrivs"] == "1"
     assert int(status["CapBnd"], 16) == 0 and int(status["CapEff"], 16) == 0

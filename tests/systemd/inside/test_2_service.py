@@ -1,6 +1,5 @@
-"""test_2_service.py - the daemon under systemd: readiness, activation, reload, watchdog, failures."""
+"""test_2_service.py - the daemon under systemd: start, activation, reload, watchdog, failures."""
 
-import os
 import signal
 
 import box
@@ -78,8 +77,8 @@ def test_the_watchdog_ends_a_stopped_daemon():
     limit = box.drop_in("watchdog", "WatchdogSec=3s")
     box.run("systemctl", "restart", "awaitd")
     job = box.call("SUBMIT", "DELAY", 3600000, "local", "SELECT 1")
-    pid, cursor, restarts = box.main_pid(), box.journal_cursor(), int(box.unit("NRestarts"))
-    os.kill(pid, signal.SIGSTOP)
+    cursor, restarts = box.journal_cursor(), int(box.unit("NRestarts"))
+    pid = box.send_signal(signal.SIGSTOP)
     box.wait_for_line(cursor, "Watchdog timeout")
     box.wait_until(lambda: box.main_pid() not in (0, pid) and box.is_active(), "a new daemon")
     assert int(box.unit("NRestarts")) > restarts
@@ -101,8 +100,7 @@ def test_a_live_daemon_feeds_the_watchdog():
 
 def test_killed_it_comes_back_more_often_than_systemd_usually_allows():
     for _ in range(7):
-        pid = box.main_pid()
-        os.kill(pid, signal.SIGKILL)
+        pid = box.send_signal(signal.SIGKILL)
         box.wait_until(lambda dead=pid: box.main_pid() not in (0, dead), "a new daemon")
         assert box.call("PING") == "PONG"
 

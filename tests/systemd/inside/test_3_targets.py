@@ -29,8 +29,8 @@ class Hook(http.server.BaseHTTPRequestHandler):
 
 @pytest.fixture(scope="module", autouse=True)
 def engines():
-    """PostgreSQL with peer authentication, Redis with a password, an HTTP server, a worker target."""
-    box.run("pg_ctlcluster", "15", "main", "start")
+    """PostgreSQL with peer authentication, Redis with a password, an HTTP server."""
+    box.run("pg_createcluster", "--start", "15", "awaitd_test")
     box.run("runuser", "-u", "postgres", "--", "createuser", "awaitd")
     box.run("runuser", "-u", "postgres", "--", "createdb", "-O", "awaitd", "app")
     pathlib.Path("/etc/redis/redis.conf").open("a", encoding="utf-8").write(
@@ -64,7 +64,7 @@ type = worker
     box.run("systemctl", "restart", "awaitd")
     server.shutdown()
     box.run("systemctl", "stop", "redis-server")
-    box.run("pg_ctlcluster", "15", "main", "stop")
+    box.run("pg_dropcluster", "--stop", "15", "awaitd_test")
 
 
 def submit_and_await(*job):
@@ -78,12 +78,11 @@ def submit_and_await(*job):
 def test_sqlite():
     submit_and_await("local", "CREATE TABLE sandbox (x)")
     submit_and_await("local", "INSERT INTO sandbox VALUES (7)")
-    assert box.run("awaitctl", "run", "local", "SELECT x FROM sandbox").split() == ["x", "7"]
+    assert box.run("awaitctl", "run", "local", "SELECT x FROM sandbox").split() == ["7"]
 
 
 def test_postgres_knows_the_daemon_by_its_user():
-    assert box.run("awaitctl", "run", "main", "SELECT current_user AS me").split() == \
-        ["me", "awaitd"]
+    assert box.run("awaitctl", "run", "main", "SELECT current_user") == "awaitd"
     submit_and_await("main", "CREATE TABLE sandbox (x int)")
     submit_and_await("main", "INSERT INTO sandbox VALUES ($1)", "7")
     assert "7" in box.run("runuser", "-u", "postgres", "--", "psql", "-tA", "app", "-c",

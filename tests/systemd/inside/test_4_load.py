@@ -13,8 +13,8 @@ CLIENTS = 4
 
 
 class Client(threading.Thread):
-    """Submits numbered jobs one after the other until told to end. A connection that is lost is made
-    anew and the job, whose answer is unknown, submitted again."""
+    """Submits numbered jobs one after the other until told to end. A connection that is lost is
+    made anew and the job, whose answer is unknown, submitted again."""
 
     def __init__(self, load, first):
         super().__init__()
@@ -40,8 +40,8 @@ class Client(threading.Thread):
         if self.wire is None:
             return None
         try:
-            return self.wire.call("SUBMIT", "local",
-                                  f"INSERT OR IGNORE INTO {self.load.table} VALUES (?)", self.number)
+            statement = f"INSERT OR IGNORE INTO {self.load.table} VALUES (?)"
+            return self.wire.call("SUBMIT", "local", statement, self.number)
         except (wire.Closed, OSError):
             self.wire.close()
             self.wire = None
