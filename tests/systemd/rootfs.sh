@@ -35,8 +35,8 @@ trap 'rm -rf "$folder"' EXIT
 trap 'exit 1' INT TERM
 echo "rootfs: debootstrap $suite"
 log=$tarball.log
-if ! debootstrap --variant=minbase "--include=$packages,$tools,$servers" $suite "$folder" "$DEBIAN_MIRROR" \
-    > "$log" 2>&1; then
+if ! debootstrap --variant=minbase "--include=$packages,$tools,$servers" \
+    $suite "$folder" "$DEBIAN_MIRROR" > "$log" 2>&1; then
     tail -n 20 "$log" >&2
     echo "rootfs: debootstrap failed: $log" >&2
     exit 1
