@@ -92,6 +92,8 @@ help:
 	@echo 'make test       all tests: lint, units, integration, then both again under ASan + UBSan'
 	@echo 'make examples   the programs of docs/examples into $(BUILD)/examples'
 	@echo 'make test-unit test-integration asan lint bench fuzz tidy valgrind'
+	@echo 'make deb        Debian packages into $(BUILD)/deb'
+	@echo 'make test-systemd  the packages in a booted Debian (root)'
 	@echo 'make install    DESTDIR=... PREFIX=$(PREFIX)'
 
 $(BUILD)/obj/%.o: %.c Makefile
@@ -155,7 +157,9 @@ install: all
 	install -m 644 lib/include/await.h $(DESTDIR)$(INCLUDEDIR)/await.h
 	install -m 644 lib/include/await/*.h $(DESTDIR)$(INCLUDEDIR)/await/
 	for unit in awaitd.service awaitd.socket; do \
-	  sed 's|@SBINDIR@|$(SBINDIR)|g' systemd/$$unit > $(DESTDIR)$(UNITDIR)/$$unit; done
+	  sed 's|@SBINDIR@|$(SBINDIR)|g' systemd/$$unit > $(DESTDIR)$(UNITDIR)/$$unit; \
+	  sed -f systemd/instance.sed $(DESTDIR)$(UNITDIR)/$$unit \
+	    > $(DESTDIR)$(UNITDIR)/awaitd@.$${unit#awaitd.}; done
 	install -m 644 systemd/awaitd.sysusers $(DESTDIR)$(SYSUSERSDIR)/awaitd.conf
 	install -m 644 systemd/awaitd.tmpfiles $(DESTDIR)$(TMPFILESDIR)/awaitd.conf
 	install -d $(DESTDIR)$(BASH_COMPLETION_DIR) $(DESTDIR)$(ZSH_COMPLETION_DIR)

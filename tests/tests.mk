@@ -111,3 +111,4 @@ bench-postgres: all
 
 -include tests/fuzz/fuzz.mk
 -include tests/sim/sim.mk
+-include tests/systemd/systemd.mk

@@ -1,7 +1,7 @@
 #!/bin/sh
 # deps.sh - installs the Debian packages that the build or the tests need; `make deps` calls it.
 #
-# deps.sh build|tests|bench|node [--list]
+# deps.sh build|tests|bench|node|deb|systemd [--list]
 # Asks dpkg what is missing and installs only that. With everything there it does nothing: no
 # network, no root. The names are the same on Debian 12, Debian 13 and Ubuntu 24.04.
 set -eu
@@ -15,13 +15,18 @@ tests='libcriterion-dev clang clang-format clang-tidy libclang-rt-dev cppcheck s
 bench='beanstalkd python3-celery python3-rq'
 # for the tests with ioredis
 node='nodejs npm'
+# the packages, and the Debian that boots with them
+deb='debhelper dpkg-dev fakeroot lintian'
+systemd='debootstrap systemd-container'
 
 case ${1:-} in
 build) wanted=$build ;;
 tests) wanted="$build $tests" ;;
 bench) wanted=$bench ;;
 node) wanted=$node ;;
-*) echo 'usage: deps.sh build|tests|bench|node [--list]' >&2; exit 2 ;;
+deb) wanted=$deb ;;
+systemd) wanted=$systemd ;;
+*) echo 'usage: deps.sh build|tests|bench|node|deb|systemd [--list]' >&2; exit 2 ;;
 esac
 if [ "${2:-}" = --list ]; then
     for package in $wanted; do echo "$package"; done
