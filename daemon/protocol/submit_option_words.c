@@ -37,14 +37,14 @@ static int take_number(struct option_reader *reader, const char *what, uint64_t 
                             (unsigned long long)max);
     if (number_parse_unsigned(reader->at->data, reader->at->size, min, max, ret_number) < 0)
         return aw_error_set(reader->error, -EINVAL, "%s needs %s from %llu to %llu, got '%.*s'",
-                            reader->option, what, (unsigned long long)min,
-                            (unsigned long long)max, submit_option_shown(reader->at), reader->at->data);
+                            reader->option, what, (unsigned long long)min, (unsigned long long)max,
+                            submit_option_shown(reader->at), reader->at->data);
     reader->at++;
     return 0;
 }
 
-static int take_number_32(struct option_reader *reader, const char *what, uint32_t min, uint32_t max,
-                          uint32_t *ret_number)
+static int take_number_32(struct option_reader *reader, const char *what, uint32_t min,
+                          uint32_t max, uint32_t *ret_number)
 {
     uint64_t number = 0;
     int result = take_number(reader, what, min, max, &number);
@@ -177,7 +177,8 @@ static int take_job_id(struct option_reader *reader, const char *what, uint64_t 
         return aw_error_set(reader->error, -EINVAL,
                             "%s %.*s would be a cycle: job %u of this MULTI can wait only for "
                             "those before it",
-                            reader->option, submit_option_shown(word), word->data, reader->multi_number);
+                            reader->option, submit_option_shown(word), word->data,
+                            reader->multi_number);
     *ret_id = SUBMIT_REFERENCE | number;
     reader->at++;
     return 0;

@@ -6,7 +6,8 @@
  *
  *   - sessions that began after T (by the server's clock) never carried them;
  *   - of the sessions that this daemon still has, of whichever target (several may share a
- *     database), those with nothing in flight that was sent before T have answered all they carried;
+ *     database), those with nothing in flight that was sent before T have answered all they
+ *     carried;
  *   - any other session of this store that the server still has may be a zombie: of a killed
  *     daemon, or one whose connection was lost or given up. While there is one, nothing goes.
  *

@@ -28,7 +28,7 @@ def described():
     section = None
     for line in CONFIGURATION.read_text(encoding="utf-8").splitlines():
         header = re.fullmatch(r";?\[(\w+)(?: [\w ]+)?\]", line)
-        key = re.match(r";(\w+) =", line)
+        key = re.match(r";?(\w+) =", line)
         if header:
             section = header.group(1)
         elif key:

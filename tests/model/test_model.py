@@ -230,7 +230,8 @@ class Run:
         self.model.restarted()
 
     STEPS = [(submit, 30), (submit_several, 6), (reserve, 18), (ack, 14), (nack, 10), (cancel, 5),
-             (delete, 4), (promote, 5), (retry, 6), (purge, 1), (steer_where, 4), (pause, 2), (pause_target, 1),
+             (delete, 4), (promote, 5), (retry, 6), (purge, 1), (steer_where, 4), (pause, 2),
+             (pause_target, 1),
              (restart, 1)]
 
     # --- comparing ---------------------------------------------------------------------------

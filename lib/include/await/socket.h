@@ -73,8 +73,8 @@ AW_API AW_SUSPENDS int aw_shutdown(int fd, int how);
 /* Who connected, as the kernel noted it at connect(2). -ENOTCONN: not a Unix socket of a peer. */
 AW_API AW_MUST_CHECK int aw_peer_of(int fd, struct aw_peer *ret_peer);
 
-/* Its supplementary groups at that time: fills them in and returns how many. -ERANGE: there are more
- * than `count`. Errors as above. */
+/* Its supplementary groups at that time: fills them in and returns how many. -ERANGE: there are
+ * more than `count`. Errors as above. */
 AW_API AW_MUST_CHECK int aw_peer_groups(int fd, gid_t *groups, int count);
 
 #endif
