@@ -65,8 +65,8 @@ def inline(text):
 
 # --- awaitd.conf(5) ---------------------------------------------------------------------------------
 
-SECTION = re.compile(r";?\[(\w+)(?: [\w ]+)?\]")
-KEY = re.compile(r";(\w+) =(.*)")
+SECTION = re.compile(r";?\[(\w+)(?: [^]]+)?\]")
+KEY = re.compile(r";?(\w+) =(.*)")
 RULE = re.compile(r"; --- (.*?) ?-*$")
 
 
@@ -97,7 +97,7 @@ def configuration():
             out.append(f".SH {plain(rule.group(1).upper())}")
         elif section:
             flush()
-            out.append((".SH " if line[0] == "[" else ".SS ") + plain(line.lstrip(";")))
+            out.append((".SH " if line == "[daemon]" else ".SS ") + plain(line.lstrip(";")))
         elif key:
             keys.append((key.group(1), key.group(2).strip()))
         elif line.startswith(";"):

@@ -27,7 +27,7 @@ def described():
     found = set()
     section = None
     for line in CONFIGURATION.read_text(encoding="utf-8").splitlines():
-        header = re.fullmatch(r";?\[(\w+)(?: [\w ]+)?\]", line)
+        header = re.fullmatch(r";?\[(\w+)(?: [^]]+)?\]", line)
         key = re.match(r";?(\w+) =", line)
         if header:
             section = header.group(1)
