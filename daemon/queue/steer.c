@@ -42,9 +42,10 @@ static void after_delete(struct steering_request *request, uint32_t index)
     }
     /* a refill may have brought it into memory between the question and the commit */
     consequences_drop(broker, id);
+    if (!request->waited[index]) /* who has just asked for one that had finished finds none */
+        return;
     watches_finish(broker, id, JOB_CANCELLED, NULL, "", "");
-    if (request->waited[index])
-        note_cancelled(broker, id, request->waited[index]);
+    note_cancelled(broker, id, request->waited[index]);
 }
 
 static void steered(struct store_change *change, int result)
