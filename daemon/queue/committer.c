@@ -2,6 +2,7 @@
 #include "queue/committer.h"
 
 #include "admin/log.h"
+#include "queue/job_extras.h"
 
 #include <errno.h>
 
@@ -20,7 +21,7 @@ static size_t change_bytes(const struct store_change *change)
 {
     size_t bytes = sizeof *change;
     if (change->kind == CHANGE_INSERT)
-        bytes += job_size_bytes(change->job);
+        bytes += job_size_bytes(change->job) + job_extras_size_bytes(change->job);
     if (change->kind == CHANGE_CRON_SET)
         bytes += change->schedule->request_size;
     if (change->kind == CHANGE_INSERT_ALL)

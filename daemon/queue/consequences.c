@@ -4,6 +4,18 @@
 
 #include <stdlib.h>
 
+static void admit(struct broker *broker, struct job *job)
+{
+    struct job *before = job_table_find(&broker->jobs, job->id);
+    if (before) { /* it was cancelled in the store, and retried; its execution has not ended yet */
+        job_free(before->successor);
+        before->successor = job;
+        return;
+    }
+    job->ready_ms = aw_wall_ms();
+    window_admit(broker, job);
+}
+
 static void admit_woken(struct broker *broker, struct store_change *change)
 {
     struct target_lanes *only = NULL;
@@ -12,8 +24,7 @@ static void admit_woken(struct broker *broker, struct store_change *change)
         struct job *job = change->woken;
         change->woken = job->next;
         only = job->lane->target;
-        job->ready_ms = aw_wall_ms();
-        window_admit(broker, job);
+        admit(broker, job);
         count++;
     }
     /* all are in their windows before the first is taken: priority decides */

@@ -25,10 +25,12 @@ static struct job_extras *allocate(const struct submit_options *options)
 {
     size_t parents = ((size_t)options->after_count + options->bind_count) * sizeof(uint64_t);
     size_t binds = options->bind_count * sizeof(struct submit_bind);
-    struct job_extras *extras = calloc(1, sizeof *extras + parents + binds + options->key.size +
-                                              options->serial.size);
+    size_t size = sizeof(struct job_extras) + parents + binds + options->key.size +
+                  options->serial.size;
+    struct job_extras *extras = calloc(1, size);
     if (!extras)
         return NULL;
+    extras->size_bytes = size;
     extras->parents = (uint64_t *)(void *)(extras + 1);
     extras->binds = (struct submit_bind *)(void *)((char *)extras->parents + parents);
     char *keys = (char *)extras->binds + binds;

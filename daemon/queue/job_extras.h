@@ -20,6 +20,7 @@ struct job_extras {
     struct submit_bind *binds; /* by job id */
     uint32_t bind_count;
     enum onfail onfail;
+    size_t size_bytes; /* of this allocation */
 
     uint64_t existing_id;
     struct aw_error refusal;
@@ -32,6 +33,12 @@ struct job_extras {
  * *reterr; -ENOMEM. */
 AW_MUST_CHECK int job_extras_add(struct job *job, const struct submit_options *options,
                                  uint64_t now_ms, struct aw_error *reterr);
+
+/* The memory they take. */
+static inline size_t job_extras_size_bytes(const struct job *job)
+{
+    return job->extras ? job->extras->size_bytes : 0;
+}
 
 /* Restores the order of parents and binds, each parent once. */
 void job_extras_sort(struct job_extras *extras);

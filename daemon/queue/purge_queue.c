@@ -107,7 +107,8 @@ static void delete_batch(struct purge *purge)
         struct drop *drop = &purge->drops[i];
         drop->purge = purge;
         drop->change = (struct store_change){.kind = CHANGE_DROP, .id = purge->ids[i],
-                                             .now_ms = now_ms, .done = dropped, .context = drop};
+                                             .id_max = purge->last_id, .now_ms = now_ms,
+                                             .done = dropped, .context = drop};
         purge->pending++;
         committer_add(&purge->broker->committer, &drop->change);
     }

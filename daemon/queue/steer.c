@@ -2,7 +2,7 @@
  *
  * A waiting job that memory holds is taken out of its window before it is deleted, so that it does
  * not start meanwhile; one that is only on disk is dropped as cancel.c does. Jobs that become ready
- * go through window_admit, as those whose time has come. */
+ * are let in as those whose time has come. */
 #include "queue/broker_state.h"
 
 #include <errno.h>
@@ -23,19 +23,6 @@ struct steering_request {
     struct lane *waited[STEER_JOBS]; /* of the jobs deleted that had not finished */
 };
 
-/* A job that is ready again in the store. */
-static void admit(struct broker *broker, struct job *job)
-{
-    struct job *before = job_table_find(&broker->jobs, job->id);
-    if (before) { /* it was cancelled in the store and its execution has not ended yet */
-        job_free(before->successor);
-        before->successor = job;
-        return;
-    }
-    job->ready_ms = aw_wall_ms();
-    window_admit(broker, job);
-}
-
 /* One that take_for_delete has taken out, if it is still there. */
 static struct job *taken_job(struct broker *broker, uint64_t id)
 {
@@ -55,20 +42,10 @@ static void after_delete(struct steering_request *request, uint32_t index)
     }
     /* a refill may have brought it into memory between the question and the commit */
     consequences_drop(broker, id);
+    if (!request->waited[index]) /* who has just asked for one that had finished finds none */
+        return;
     watches_finish(broker, id, JOB_CANCELLED, NULL, "", "");
-    if (request->waited[index])
-        note_cancelled(broker, id, request->waited[index]);
-}
-
-static void admit_all(struct broker *broker, struct store_change *change)
-{
-    struct job *jobs = change->woken;
-    change->woken = NULL;
-    while (jobs) {
-        struct job *job = jobs;
-        jobs = job->next;
-        admit(broker, job);
-    }
+    note_cancelled(broker, id, request->waited[index]);
 }
 
 static void steered(struct store_change *change, int result)
@@ -83,7 +60,6 @@ static void steered(struct store_change *change, int result)
     for (uint32_t i = 0; i < request->steering.count; i++)
         if (request->steering.action == STEER_DELETE)
             after_delete(request, i);
-    admit_all(request->broker, change);
     consequences_tell(request->broker, change);
     dispatch_all(request->broker);
     aw_event_set(&request->done);

@@ -32,8 +32,8 @@ enum store_change_kind {
     CHANGE_MARK,   /* ready -> ready, marked as started (`now_ms`), or not any more (0) */
     CHANGE_CANCEL, /* scheduled, blocked or ready -> cancelled; for a job that is only on disk */
     CHANGE_WAKE,   /* scheduled jobs whose time has come -> ready, at most `limit` */
-    CHANGE_DROP,   /* a job that waits is cancelled and deleted; so are those of the same queue
-                      that are cancelled by that */
+    CHANGE_DROP,   /* a job that waits is cancelled and deleted; so are those of the same queue,
+                      up to `id_max`, that are cancelled by that */
     CHANGE_PAUSE,  /* the queue or target `name` is paused since `now_ms`, or not any more (0) */
     CHANGE_PURGE,  /* finished jobs whose time is over are deleted, at most `limit` */
     CHANGE_EXPIRE, /* jobs that should have started by `now_ms` -> dead, at most `limit` */
@@ -98,6 +98,7 @@ struct store_change {
     enum store_change_kind kind;
     struct job *job;              /* INSERT, FINISH, RETRY, MARK */
     uint64_t id;                  /* CANCEL, DROP; PAUSE: enum pause_kind */
+    uint64_t id_max;              /* DROP */
     const char *name;             /* PAUSE */
     enum job_state state;         /* FINISH */
     uint64_t now_ms;              /* of the wall clock; RETRY does without */

@@ -258,7 +258,8 @@ static int drop_job(struct store *store, struct store_change *change, struct aw_
     result = drop_cancelled(store, change, change->id, change->lane, reterr);
     struct ended_job *ended = change->ended;
     for (; ended && change->lane && result == 0; ended = ended->next)
-        if (ended->state == JOB_CANCELLED && ended->lane->queue == change->lane->queue)
+        if (ended->state == JOB_CANCELLED && ended->id <= change->id_max &&
+            ended->lane->queue == change->lane->queue)
             result = drop_cancelled(store, change, ended->id, ended->lane, reterr);
     return result;
 }

@@ -158,7 +158,7 @@ static void apply_options(struct job *job, const struct submit_options *options,
  * so that a burst cannot run through the reserve. */
 static void spend_room(struct broker *broker, const struct job *job)
 {
-    uint64_t bytes = 2 * (uint64_t)job_size_bytes(job);
+    uint64_t bytes = 2 * (uint64_t)(job_size_bytes(job) + job_extras_size_bytes(job));
     if (broker->disk_free_bytes != UINT64_MAX)
         broker->disk_free_bytes -= bytes < broker->disk_free_bytes ? bytes
                                                                    : broker->disk_free_bytes;

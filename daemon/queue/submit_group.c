@@ -86,7 +86,8 @@ int broker_group_add(struct submission_group *group, struct submit_options *opti
     group->ids[index] = job->id;
     group->changes[index] = (struct store_change){
         .kind = CHANGE_INSERT, .job = job, .now_ms = group->now_ms};
-    group->group.bytes += sizeof group->changes[0] + job_size_bytes(job);
+    group->group.bytes += sizeof group->changes[0] + job_size_bytes(job) +
+                          job_extras_size_bytes(job);
     group->group.count++;
     return 0;
 }

@@ -27,6 +27,8 @@ struct kept_job {
     uint8_t final;  /* enum job_state that somebody was told or saw; NOT_FINAL */
     bool keep_short; /* deleted soon after its end */
     bool cancel_asked;
+    bool retried;   /* by RETRY: what it had ended as may not be its last end */
+    uint8_t queue;
     bool running;   /* in this life */
     bool dead_said;
     bool onfail_run;
@@ -53,6 +55,7 @@ struct queue_book {
     uint32_t queues;
     uint32_t delay_bits;
     bool engine_fails;
+    bool steers;    /* jobs are retried, deleted and promoted, queues paused and purged */
     bool graphs;    /* keys, lines and dependencies are used */
     struct kept_job jobs[TOKENS];
 };
@@ -80,8 +83,16 @@ bool graph_may_be_cancelled(const struct kept_job *job);
 /* A known job, often a recent one; 0: none. */
 uint32_t any_job(void);
 
+/* Nobody may be answered once the store has failed. */
+void check_may_answer(const char *what);
+
 /* Somebody was told this end of the job: it must be a true one, and stay. */
 void book_told(uint32_t token, enum job_state state, const char *how);
+
+/* queue_steer.c: one of RETRY, DELETE, PROMOTE, QUEUE PURGE and QUEUE PAUSE. */
+AW_SUSPENDS void steer_something(struct broker *broker);
+/* Or nothing of a paused queue would ever end. */
+AW_SUSPENDS void steer_resume_all(struct broker *broker);
 
 /* queue_engine.c: fills the second argument, which the engine checks. */
 void engine_fill(uint32_t token, uint32_t size, char *bytes);

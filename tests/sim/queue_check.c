@@ -18,6 +18,7 @@ struct check {
     int64_t waiting;
     struct row *rows; /* by token */
     int64_t counts[LANES][JOB_STATES];
+    int64_t bytes[LANES];
     uint32_t live[KEYS + 1]; /* the live job of each key */
 };
 
@@ -46,7 +47,7 @@ static void check_row(struct check *check, uint32_t token, const struct stored_j
                    job->executions);
     if (job_state_is_final(stored->state))
         book_told(token, stored->state, "the store");
-    else if (job->final != NOT_FINAL)
+    else if (job->final != NOT_FINAL && !job->retried)
         world_fail("job %u was told to be %s and is %s", token,
                    job_state_name((enum job_state)job->final), job_state_name(stored->state));
     else
@@ -71,6 +72,8 @@ static bool visit(void *context, const struct stored_job *stored)
     if (!stored->lane || stored->lane->id == 0 || stored->lane->id > LANES)
         world_fail("job id %llu has no lane", (unsigned long long)stored->id);
     check->counts[stored->lane->id - 1][stored->state]++;
+    if (!job_state_is_final(stored->state))
+        check->bytes[stored->lane->id - 1] += (int64_t)stored->payload_size;
     return true;
 }
 
@@ -100,6 +103,15 @@ static void check_counts(const struct check *check)
                            (long long)check->counts[i][state]);
 }
 
+static void check_bytes(const struct check *check)
+{
+    const struct broker *broker = check->broker;
+    for (uint32_t i = 0; i < broker->lane_count && i < LANES; i++)
+        if (broker->lanes[i] && broker->lanes[i]->bytes != check->bytes[i])
+            world_fail("lane %u counts %lld bytes, there are %lld", i + 1,
+                       (long long)broker->lanes[i]->bytes, (long long)check->bytes[i]);
+}
+
 /* In the committer's task: nothing changes meanwhile. */
 static void perform(struct store_read *read, struct store *store)
 {
@@ -110,6 +122,7 @@ static void perform(struct store_read *read, struct store *store)
         return;
     check_absent(check);
     check_counts(check);
+    check_bytes(check);
 }
 
 int64_t queue_check(struct broker *broker, bool opening)

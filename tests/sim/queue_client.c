@@ -9,7 +9,7 @@
 /* Engines stop at once and the disk stalls for seconds at most; backoffs are longer than this. */
 #define CANCEL_MAX_MS 600000u
 
-static void check_may_answer(const char *what)
+void check_may_answer(const char *what)
 {
     if (world->storage_failed && world->mutation == MUTATION_NONE)
         world_fail("%s was answered after a write or sync had failed", what);
@@ -18,7 +18,7 @@ static void check_may_answer(const char *what)
 void book_told(uint32_t token, enum job_state state, const char *how)
 {
     struct kept_job *job = &queue_book()->jobs[token];
-    if (job->final != NOT_FINAL && job->final != state)
+    if (job->final != NOT_FINAL && job->final != state && !job->retried)
         world_fail("job %u was %s and is %s now (%s)", token,
                    job_state_name((enum job_state)job->final), job_state_name(state), how);
     bool true_end = state == JOB_DONE ? job->done_said > 0
@@ -58,7 +58,8 @@ static void submitted(void *context, uint64_t id, const struct aw_error *error)
 static void choose_options(struct submit_options *options, struct kept_job *job, char queue[16])
 {
     struct random *random = &world->random;
-    (void)snprintf(queue, 16, "q%u", (unsigned)random_below(random, queue_book()->queues));
+    job->queue = (uint8_t)random_below(random, queue_book()->queues);
+    (void)snprintf(queue, 16, "q%u", job->queue);
     *options = (struct submit_options){.queue = queue, .queue_size = (uint32_t)strlen(queue),
                                        .priority = (uint32_t)random_below(random, 3),
                                        .has_retry = true, .has_keep = true, .has_backoff = true,
@@ -167,7 +168,7 @@ static void cancel(struct broker *broker)
         world_fail("a CANCEL of job %u took %u virtual minutes", token, CANCEL_MAX_MS / 60000);
     if (count == 1) {
         check_may_answer("a CANCEL");
-        if (was_final)
+        if (was_final && !job->retried)
             world_fail("job %u was cancelled after its end", token);
         book_told(token, JOB_CANCELLED, "CANCEL");
     }
@@ -202,6 +203,8 @@ int queue_client(void *argument)
             cancel(broker);
         else if (draw < 87)
             look(broker);
+        else if (draw < 91 && queue_book()->steers)
+            steer_something(broker);
         else
             (void)aw_sleep(random_below(&world->random, 300));
         if (broker_is_congested(broker))

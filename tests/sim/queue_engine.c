@@ -40,7 +40,7 @@ static struct kept_job *begin(const struct execution *execution, uint32_t *ret_t
     free(expected);
     if (job->running)
         world_fail("job %u runs twice at once", token);
-    if (job->final != NOT_FINAL)
+    if (job->final != NOT_FINAL && !job->retried)
         world_fail("job %u runs after it was told to be %s", token,
                    job_state_name((enum job_state)job->final));
     if (job->fate == FATE_REFUSED || job->fate == FATE_GONE)

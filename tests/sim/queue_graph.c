@@ -67,7 +67,7 @@ void graph_existing(const struct kept_job *job, uint64_t id)
         if (other->key != job->key)
             world_fail("a client with key %u was given job %u of key %u", job->key, token,
                        other->key);
-        if (other->final != NOT_FINAL)
+        if (other->final != NOT_FINAL && !other->retried)
             world_fail("a client was given job %u of its key, which had ended", token);
         return;
     }
@@ -108,7 +108,8 @@ void graph_begins(uint32_t token)
     const struct kept_job *job = &queue_book()->jobs[token];
     if (job->serial || job->key)
         check_neighbours(token);
-    for (uint32_t i = 0; i < PARENTS; i++) {
+    /* for one that is retried those it was AFTER count as ended */
+    for (uint32_t i = 0; i < PARENTS && !job->retried; i++) {
         const struct kept_job *parent = &queue_book()->jobs[job->parents[i]];
         if (!job->parents[i])
             continue;

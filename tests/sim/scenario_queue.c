@@ -50,6 +50,7 @@ static void prepare(void)
     book->delay_bits = 4 + (uint32_t)random_below(random, 14);
     book->engine_fails = random_chance(random, 800000);
     book->graphs = random_chance(random, 600000);
+    book->steers = random_chance(random, 500000);
 }
 
 /* A disk that is full for a while. */
@@ -130,6 +131,8 @@ static int live(void *argument)
         return world->faults > 0 ? LIFE_FATAL : LIFE_BROKEN;
     world_recovered();
     run_clients(broker);
+    if (world->calm)
+        steer_resume_all(broker);
     if (world->calm && !wait_for_all_ends(broker))
         world_fail("the store cannot be read");
     broker_close(broker);

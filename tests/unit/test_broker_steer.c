@@ -171,6 +171,70 @@ Test(broker_steer, a_retry_waits_for_the_end_of_the_cancelled_execution)
     queue_stage_run(retry_too_early);
 }
 
+static void released_too_early(void)
+{
+    queue_stage_open(&stage, "");
+    uint64_t id = queue_stage_submit(&stage, "SERIAL s RETRY 7 local", BLOCKER);
+    queue_stage_wait_running(&stage, id);
+    struct job *running = job_table_find(&stage.broker->jobs, id);
+    /* it was cancelled in the store, retried, and released by the one before it in its line */
+    struct job *again = job_new(running->arguments, running->argument_count);
+    cr_assert_not_null(again);
+    again->id = id;
+    again->lane = running->lane;
+    struct store_change change = {.kind = CHANGE_CANCEL, .woken = again};
+    consequences_drop(stage.broker, id);
+    consequences_tell(stage.broker, &change);
+    cr_expect_eq(stage.broker->jobs.count, 1, "it does not run twice at once");
+    cr_expect_eq(running->successor, again);
+    while (job_table_find(&stage.broker->jobs, id) == running)
+        cr_assert_eq(aw_sleep(1), 0);
+    queue_stage_wait_running(&stage, id);
+    cr_expect_eq(stage.broker->jobs.count, 1);
+    queue_stage_close(&stage);
+}
+
+Test(broker_steer, so_does_one_that_is_released)
+{
+    queue_stage_run(released_too_early);
+}
+
+/* --- awaited while it is deleted ---------------------------------------------------------- */
+
+static int delete_alone(void *argument)
+{
+    *(int *)argument = steer(STEER_DELETE, ids[0]);
+    return 0;
+}
+
+static void deleted_when_done(void)
+{
+    queue_stage_open(&stage, "");
+    ids[0] = queue_stage_submit(&stage, "local", "SELECT 1");
+    cr_assert_eq(queue_stage_end_of(&stage, ids[0]), JOB_DONE);
+    struct aw_group group;
+    int result = 0;
+    aw_group_init(&group, AW_GROUP_COLLECT);
+    cr_assert_eq(aw_group_spawn(&group, delete_alone, &result), 0);
+    while (committer_pending(&stage.broker->committer) == 0)
+        cr_assert_eq(aw_yield(), 0);
+    struct aw_event event;
+    aw_event_init(&event);
+    struct watch watch = {.id = ids[0], .event = &event};
+    cr_assert_eq(broker_watch(stage.broker, &watch, 1), 0);
+    cr_expect_not(watch.finished, "nobody cancelled it");
+    cr_expect_not(watch.known);
+    broker_unwatch(stage.broker, &watch, 1);
+    cr_assert_eq(aw_group_wait(&group), 0);
+    cr_expect_eq(result, 1);
+    queue_stage_close(&stage);
+}
+
+Test(broker_steer, a_done_job_that_is_deleted_was_not_cancelled)
+{
+    queue_stage_run(deleted_when_done);
+}
+
 /* --- given up on a full disk ------------------------------------------------------------ */
 
 static int promote_alone(void *argument)

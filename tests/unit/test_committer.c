@@ -3,6 +3,7 @@
  * disk. */
 #include "admin/log.h"
 #include "queue/broker_state.h"
+#include "queue/job_extras.h"
 #include "support/process.h"
 
 #include <criterion/criterion.h>
@@ -246,6 +247,43 @@ static void congestion(void)
 Test(committer, congestion_ends_with_the_commit)
 {
     run(congestion);
+}
+
+/* Hands over one that is AFTER job 1, named ten thousand times. */
+static void insert_after(struct item *item, uint64_t id)
+{
+    static uint64_t parents[10000];
+    struct submit_options options = {.after = parents,
+                                     .after_count = sizeof parents / sizeof parents[0]};
+    for (uint32_t i = 0; i < options.after_count; i++)
+        parents[i] = 1;
+    struct job *job = job_new(NULL, 0);
+    cr_assert_not_null(job);
+    job->id = id;
+    job->lane = &lane;
+    job->state = JOB_READY;
+    cr_assert_eq(job_extras_add(job, &options, 0, NULL), 0);
+    *item = (struct item){
+        .change = {.kind = CHANGE_INSERT, .job = job, .done = item_done, .context = item}};
+    committer_add(&committer, &item->change);
+}
+
+static void large_extras(void)
+{
+    enum { COUNT = 1000 };
+    static struct item items[COUNT];
+    insert(&items[0], 1, 10);
+    for (uint64_t i = 1; i < COUNT; i++)
+        insert_after(&items[i], i + 1);
+    cr_expect(committer_is_congested(&committer));
+    cr_expect_eq(look_at(COUNT), JOB_BLOCKED);
+    cr_expect_eq(committer.pending_bytes, 0);
+    cr_expect_not(committer_is_congested(&committer));
+}
+
+Test(committer, what_jobs_wait_for_counts)
+{
+    run(large_extras);
 }
 
 static void large_results(void)

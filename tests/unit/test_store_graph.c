@@ -80,12 +80,13 @@ static void dropping(void)
     insert(6, "AFTER 4");
     insert(8, "AFTER 2 ONFAIL run");
     insert(9, "AFTER 2");
-    struct store_change drop = {.kind = CHANGE_DROP, .id = 2, .now_ms = NOW};
+    insert(10, "AFTER 2");
+    struct store_change drop = {.kind = CHANGE_DROP, .id = 2, .id_max = 9, .now_ms = NOW};
     stage_change(&drop);
     cr_expect(drop.applied);
     cr_expect_eq(drop.changed, 3);
     hear(&drop);
-    cr_expect_eq(told.ended, 3, "who awaits them is told");
+    cr_expect_eq(told.ended, 4, "who awaits them is told");
     for (uint64_t id = 2; id <= 6; id += 2) {
         struct stored_job row;
         struct aw_error error;
@@ -93,6 +94,7 @@ static void dropping(void)
     }
     cr_expect_eq(stage_state_of(8), JOB_READY);
     cr_expect_eq(stage_state_of(9), JOB_CANCELLED);
+    cr_expect_eq(stage_state_of(10), JOB_CANCELLED, "it came later");
     stage_check_counts();
     stage_close();
 }
