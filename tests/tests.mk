@@ -69,7 +69,8 @@ test-model: all
 .PHONY: test-chaos
 test-chaos: all
 	@BUILD=$(BUILD) PYTHON=$(PYTHON) CHAOS_ROUNDS=$${CHAOS_ROUNDS:-200} \
-	  tests/support/run_integration.sh $(RESULT) tests/integration/test_exactly_once.py
+	  tests/support/run_integration.sh $(RESULT) tests/integration/test_exactly_once.py \
+	  tests/integration/test_coalesce.py
 
 asan-units:
 	+@$(ASAN_MAKE) RESULT=$(RESULT) test-unit

@@ -11,6 +11,7 @@
 #define BATCH_SIZE_MAX ((size_t)512 * 1024) /* bytes of statements; a larger one flies by itself */
 #define RESULT_SIZE_MAX ((size_t)1 << 30)
 #define ID_SIZE 24u
+#define SHARE_MIN 16u /* below it a batch is not worth splitting */
 
 enum member_state { MEMBER_WAITING, MEMBER_FLYING, MEMBER_ENDED };
 
@@ -206,12 +207,21 @@ static uint32_t batch_max(const struct postgres_batches *batches)
     return batches->target->settings.coalesce;
 }
 
+/* Half of the jobs that are here: while one half is at its commit the other one is under way. */
+static uint32_t share_of(const struct postgres_batches *batches)
+{
+    uint32_t half = (batches->waiting_count + batches->flying_count + 1) / 2;
+    uint32_t share = half > SHARE_MIN ? half : SHARE_MIN;
+    return share < batch_max(batches) ? share : batch_max(batches);
+}
+
 static void board(struct flight *flight)
 {
     struct postgres_batches *batches = flight->batches;
+    uint32_t share = share_of(batches);
     size_t size = 0;
     flight->count = 0;
-    while (flight->count < batch_max(batches)) {
+    while (flight->count < share) {
         struct batch_member *member = TAILQ_FIRST(&batches->waiting);
         if (member == NULL) {
             break;
@@ -226,6 +236,7 @@ static void board(struct flight *flight)
         member->flight = flight;
         flight->members[flight->count++] = member;
     }
+    batches->flying_count += flight->count;
 }
 
 static size_t result_size_max(const struct flight *flight)
@@ -307,6 +318,7 @@ static int fly(void *argument)
     while (ready && batches->waiting_count > 0 && aw_interrupted() == 0) {
         board(&flight);
         run(&flight);
+        batches->flying_count -= flight.count;
         land(&flight);
         aw_pg_results_free(flight.results);
     }
@@ -326,7 +338,7 @@ static int fly(void *argument)
  * nobody. */
 static bool call_flight(struct postgres_batches *batches)
 {
-    uint32_t places = batches->boarding * batch_max(batches);
+    uint32_t places = batches->boarding * share_of(batches);
     if (batches->flights < batches->target->settings.connections &&
         batches->waiting_count > places &&
         aw_group_spawn(batches->target->group, fly, batches) == 0) {

@@ -1,7 +1,8 @@
 /* postgres_batch.h - several jobs in one transaction, so that they share its commit.
  *
- * Jobs that execute at the same time gather in a list; a flight takes up to `coalesce` of them,
- * sends them as one transaction in one go, and gives each its result. Nothing waits for a timer:
+ * Jobs that execute at the same time gather in a list; a flight takes up to `coalesce` of them (but
+ * no more than half of all that are here, so that the halves take turns at the commit), sends them
+ * as one transaction in one go, and gives each its result. Nothing waits for a timer:
  * while there are fewer flights than connections a job takes off in the same turn of the loop, so
  * that a lone job is a flight of one, and batches form from what comes while all flights are in the
  * air.
@@ -39,6 +40,7 @@ struct postgres_batches {
     struct postgres_receipts *receipts;
     struct batch_queue waiting;
     uint32_t waiting_count;
+    uint32_t flying_count; /* jobs */
     uint32_t flights;
     uint32_t boarding; /* of these: about to take members */
 };

@@ -84,8 +84,8 @@ def test_at_least_once_only_the_guilty_are_charged(make_daemon, postgres, table)
     own.stop()
 
 
-def test_cancel_and_timeout_of_one_in_a_batch(make_daemon, postgres, table):
-    """The batch waits at a lock: one of it is cancelled, the time of another one is up."""
+def test_cancel_of_one_in_a_batch(make_daemon, postgres, table):
+    """The batch waits at a lock when one of it is cancelled: the others are done all the same."""
     own = make_daemon(gathering(postgres.uri, connections=1), WIDE).start()
     insert = f"INSERT INTO {table} (v) VALUES ($1)"
     gate = psycopg2.connect(postgres.uri)
@@ -97,22 +97,18 @@ def test_cancel_and_timeout_of_one_in_a_batch(make_daemon, postgres, table):
         ids = client.pipeline(
             [("SUBMIT", "main", f"INSERT INTO {table} (v) SELECT 'gate' FROM gate_{table}")] +
             [("SUBMIT", "main", insert, str(number)) for number in range(20)])
-        late = client.call("SUBMIT", "TIMEOUT", "500", "main", insert, "late")
         process.wait_until(lambda: postgres.value(
             "SELECT count(*) FROM pg_locks WHERE NOT granted") >= 1, 30, "the batch to wait")
         assert client.call("CANCEL", ids[5]) == 1
         process.wait_until(lambda: job_of(client, ids[5])["state"] == b"cancelled", 30,
                            "the job to be cancelled")
-        process.wait_until(lambda: job_of(client, late)["state"] in (b"done", b"dead") or
-                           job_of(client, late)["interruptions"] > 0, 30, "its time to be up")
         gate.commit()
-        client.call("GATHER", *ids, late)
-        for index, job in enumerate([*ids, late]):
+        client.call("GATHER", *ids)
+        for index, job in enumerate(ids):
             fields = job_of(client, job)
             assert fields["state"] == (b"cancelled" if index == 5 else b"done"), fields
-            assert fields["attempts"] <= 1 + (job == late), fields
+            assert fields["attempts"] == (index != 5), fields
     gate.close()
     rows = postgres.query(f"SELECT v FROM {table} ORDER BY v")
-    assert [v for v, in rows] == sorted([str(number) for number in range(20) if number != 4] +
-                                        ["late"])
+    assert [v for v, in rows] == sorted(str(number) for number in range(20) if number != 4)
     own.stop()

@@ -188,7 +188,9 @@ static void body_gather(void)
     expect(101, OUTCOME_DONE, "*2\r\n*1\r\n$1\r\nn\r\n*1\r\n$1\r\n1\r\n");
     expect(102, OUTCOME_DONE, "+UPDATE 0\r\n");
     cr_expect_eq(number(ROWS), 103);
-    cr_expect_eq(number(TRANSACTIONS), 2, "64 in one, the rest in another");
+    cr_expect_leq(number(TRANSACTIONS), 6, "half of what waits each time");
+    cr_expect_leq(number("SELECT max(n) FROM (SELECT count(*) AS n FROM t GROUP BY xmin::text) AS "
+                         "batch"), 64 + 2, "one of the jobs has three rows");
     if (delivery_target.settings.delivery == TARGET_EXACTLY_ONCE) {
         cr_expect_eq(number(RECEIPTS), 104);
         for (int i = 0; i < job_count; i++) { /* once more: all are done */
@@ -401,7 +403,7 @@ static void body_cancel(void)
     PQclear(PQexec(holder, "BEGIN; LOCK TABLE gate"));
     add_inserts(0, 10);
     add("INSERT INTO t SELECT 100 FROM gate", NULL); /* waits */
-    add_inserts(10, 10);
+    add_inserts(10, 4); /* so few travel together */
     start_all();
     wait_for(BLOCKED, 1);
     aw_cancel(jobs[3].task);
@@ -416,7 +418,7 @@ static void body_cancel(void)
             expect(i, OUTCOME_DONE, i == 10 ? "+INSERT 0 0\r\n" : INSERTED);
         }
     }
-    cr_expect_eq(number(ROWS), 19);
+    cr_expect_eq(number(ROWS), 13);
     cr_expect_eq(number("SELECT count(*) FROM t WHERE v = 3"), 0);
     PQfinish(holder);
     forget_all();
