@@ -39,6 +39,11 @@ static void start_server(void)
     snprintf(key, sizeof key, "%s/key.pem", server.folder);
     snprintf(certificate, sizeof certificate, "%s/certificate.pem", server.folder);
     snprintf(uri, sizeof uri, "rediss://ada:secret@localhost:%u/3", server.port);
+    char users[128];
+    snprintf(users, sizeof users, "%s/users.acl", server.folder);
+    FILE *file = fopen(users, "we");
+    cr_assert(file && fputs("user default off\nuser ada on >secret ~* &* +@all\n", file) >= 0);
+    fclose(file);
     const char *const options[] = {"--tls-port",
                                    port,
                                    "--port",
@@ -49,8 +54,8 @@ static void start_server(void)
                                    key,
                                    "--tls-auth-clients",
                                    "no",
-                                   "--user",
-                                   "ada on >secret ~* &* +@all",
+                                   "--aclfile",
+                                   users,
                                    NULL};
     redis_server_start(&server, options);
     descriptors_before = open_descriptors();
