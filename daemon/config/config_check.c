@@ -63,8 +63,8 @@ static int check_uri(struct config_builder *builder, const struct section *secti
         begins_with(uri, "unix://"))
         return 0;
     return config_refuse(builder, config_source_of(section, "uri"),
-                         "uri in %s must be redis://host[:port][/database], the same with rediss:// "
-                         "for TLS, or unix:///path",
+                         "uri in %s must be redis://host[:port][/database], the same with "
+                         "rediss:// for TLS, or unix:///path",
                          section_title(builder, section, title));
 }
 

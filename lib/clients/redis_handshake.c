@@ -21,7 +21,8 @@ void redis_error_word(const struct aw_redis_reply *reply, char code[AW_ERROR_COD
 }
 
 /* Reads exactly one reply: nothing may follow it, since nothing else was asked. */
-static int receive_reply(struct redis_link *link, struct redis_parser *parser, struct aw_redis_reply **ret_reply)
+static int receive_reply(struct redis_link *link, struct redis_parser *parser,
+                         struct aw_redis_reply **ret_reply)
 {
     char chunk[4096];
     redis_parser_begin(parser, ANSWER_SIZE_MAX, ANSWER_SIZE_MAX, false);
@@ -42,8 +43,8 @@ static int receive_reply(struct redis_link *link, struct redis_parser *parser, s
 }
 
 /* Sends a command of `count` words and waits for the answer. */
-static int exchange(struct redis_link *link, struct redis_parser *parser, int count, const char *words[],
-                    struct aw_redis_reply **ret_reply)
+static int exchange(struct redis_link *link, struct redis_parser *parser, int count,
+                    const char *words[], struct aw_redis_reply **ret_reply)
 {
     char *text = NULL;
     long long size = redisFormatCommandArgv(&text, count, words, NULL);
@@ -61,8 +62,8 @@ struct step {
     const char *words[3];
 };
 
-static int take_step(struct redis_link *link, const struct redis_endpoint *endpoint, struct redis_parser *parser,
-                     struct step *step, struct aw_error *reterr)
+static int take_step(struct redis_link *link, const struct redis_endpoint *endpoint,
+                     struct redis_parser *parser, struct step *step, struct aw_error *reterr)
 {
     struct aw_redis_reply *reply = NULL;
     int result = exchange(link, parser, step->count, step->words, &reply);
@@ -89,8 +90,8 @@ static int take_step(struct redis_link *link, const struct redis_endpoint *endpo
     return result;
 }
 
-static int identify(struct redis_link *link, const struct redis_endpoint *endpoint, const char *client_name,
-                    struct redis_parser *parser, struct aw_error *reterr)
+static int identify(struct redis_link *link, const struct redis_endpoint *endpoint,
+                    const char *client_name, struct redis_parser *parser, struct aw_error *reterr)
 {
     char database[16];
     snprintf(database, sizeof database, "%u", (unsigned)endpoint->database);

@@ -13,8 +13,9 @@
 #define KEEPALIVE_IDLE_S 30
 #define KEEPALIVE_INTERVAL_S 10
 #define KEEPALIVE_PROBES 3
-#define UNACKNOWLEDGED_MAX_MS 30000 /* sent bytes the peer's kernel does not confirm for so long:
-                                       dead */
+#define UNACKNOWLEDGED_MAX_MS                                           \
+    30000 /* sent bytes the peer's kernel does not confirm for so long: \
+             dead */
 
 /* A peer that vanished without a word (power cut, firewall) must not hold its commands for ever. */
 static int watch_peer(int fd)
@@ -31,7 +32,8 @@ static int watch_peer(int fd)
     for (size_t i = 0; i < sizeof options / sizeof options[0]; i++) {
         int result = system_set_option(fd, options[i].level, options[i].name, &options[i].value,
                                        sizeof options[i].value);
-        if (result < 0) return result;
+        if (result < 0)
+            return result;
     }
     return 0;
 }
@@ -42,9 +44,10 @@ static int connect_to(const struct redis_endpoint *endpoint, struct aw_error *re
     int fd = endpoint->path[0] ? aw_connect_unix(endpoint->path, &error)
                                : aw_connect_tcp(endpoint->host, endpoint->port, &error);
     if (fd < 0)
-        return aw_error_set(reterr, fd, "cannot connect to %s: %s; is it running, and is the "
-                            "URI right?", endpoint->label,
-                            error.message[0] ? error.message : aw_error_text(fd));
+        return aw_error_set(reterr, fd,
+                            "cannot connect to %s: %s; is it running, and is the "
+                            "URI right?",
+                            endpoint->label, error.message[0] ? error.message : aw_error_text(fd));
     int result = endpoint->path[0] ? 0 : watch_peer(fd);
     if (result < 0) {
         aw_close(fd);
@@ -67,7 +70,8 @@ static int start_tls(struct redis_link *link, const struct redis_endpoint *endpo
         return aw_error_set(reterr, result, "no memory for TLS");
     }
     result = aw_stream_start_tls(link->stream, endpoint->tls, endpoint->host, &error);
-    if (result == 0) return 0;
+    if (result == 0)
+        return 0;
     redis_link_close(link);
     return aw_error_set(reterr, result, "no TLS with %s: %s", endpoint->label,
                         error.message[0] ? error.message : aw_error_text(result));
@@ -78,7 +82,8 @@ int redis_link_open(struct redis_link *link, const struct redis_endpoint *endpoi
 {
     *link = (struct redis_link){.fd = -1};
     int fd = connect_to(endpoint, reterr);
-    if (fd < 0) return fd;
+    if (fd < 0)
+        return fd;
     link->fd = fd;
     return endpoint->tls ? start_tls(link, endpoint, reterr) : 0;
 }
@@ -108,7 +113,8 @@ int redis_link_send_all(struct redis_link *link, const void *data, size_t size)
     for (size_t sent = 0; sent < size;) {
         size_t attempted;
         int result = redis_link_send(link, (const char *)data + sent, size - sent, &attempted);
-        if (result < 0) return result;
+        if (result < 0)
+            return result;
         sent += (size_t)result;
     }
     return 0;
@@ -116,8 +122,10 @@ int redis_link_send_all(struct redis_link *link, const void *data, size_t size)
 
 void redis_link_close(struct redis_link *link)
 {
-    if (link->stream) aw_stream_abort(link->stream);
-    if (link->fd >= 0) aw_close(link->fd);
+    if (link->stream)
+        aw_stream_abort(link->stream);
+    if (link->fd >= 0)
+        aw_close(link->fd);
     link->stream = NULL;
     link->fd = -1;
 }

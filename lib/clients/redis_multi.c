@@ -28,15 +28,18 @@ static const struct aw_redis_call exec_call = {1, (const char *[]){"EXEC"}, (con
 static const struct aw_redis_call *call_at(const struct unit *unit,
                                            const struct aw_redis_call calls[], size_t index)
 {
-    if (index == 0) return &multi_call;
+    if (index == 0)
+        return &multi_call;
     return index + 1 == unit->count ? &exec_call : &calls[index - 1];
 }
 
 static int measure(const struct aw_redis_call *call, size_t **ret_sizes, struct aw_error *reterr)
 {
     size_t *sizes = calloc(call->count > 0 ? call->count : 1, sizeof *sizes);
-    if (!sizes) return aw_error_set(reterr, -ENOMEM, "no memory for a Redis command");
-    for (size_t i = 0; i < call->count; i++) sizes[i] = strlen(call->arguments[i]);
+    if (!sizes)
+        return aw_error_set(reterr, -ENOMEM, "no memory for a Redis command");
+    for (size_t i = 0; i < call->count; i++)
+        sizes[i] = strlen(call->arguments[i]);
     *ret_sizes = sizes;
     return 0;
 }
@@ -59,7 +62,8 @@ static int make_command(struct unit *unit, const struct aw_redis_call calls[], s
     const struct aw_redis_call *call = call_at(unit, calls, index);
     const size_t *sizes = call->sizes;
     int result = sizes ? 0 : measure(call, &unit->sizes[index], reterr);
-    if (result < 0) return result;
+    if (result < 0)
+        return result;
     sizes = sizes ? sizes : unit->sizes[index];
     result = aw_redis_lease_check(call->count, call->arguments, sizes, reterr);
     if (result == 0 && index > 0 && index + 1 < unit->count)
@@ -68,7 +72,8 @@ static int make_command(struct unit *unit, const struct aw_redis_call calls[], s
         result = redis_command_make(unit->lease->pool, call->count, call->arguments, sizes,
                                     index + 1 == unit->count ? reply_size_max : 0,
                                     &unit->commands[index], reterr);
-    if (result == 0) unit->commands[index]->reterr = &unit->errors[index];
+    if (result == 0)
+        unit->commands[index]->reterr = &unit->errors[index];
     return result;
 }
 
@@ -91,8 +96,10 @@ static int make_unit(struct unit *unit, struct aw_redis_lease *lease, size_t cal
 static void free_unit(struct unit *unit)
 {
     for (size_t i = 0; i < unit->count; i++) {
-        if (unit->commands && unit->commands[i]) free(unit->commands[i]);
-        if (unit->sizes) free(unit->sizes[i]);
+        if (unit->commands && unit->commands[i])
+            free(unit->commands[i]);
+        if (unit->sizes)
+            free(unit->sizes[i]);
     }
     free(unit->commands);
     free(unit->errors);
@@ -114,7 +121,8 @@ static int give_up(struct unit *unit, int number, struct aw_error *reterr)
             AW_IGNORE(redis_command_leave(command, number, NULL));
             continue;
         }
-        if (command->result == 0) aw_redis_reply_free(command->reply);
+        if (command->result == 0)
+            aw_redis_reply_free(command->reply);
         free(command);
     }
     return aw_error_set_code(reterr, number, unsent ? "WITHDRAWN" : "UNKNOWN", "%s",
@@ -126,7 +134,8 @@ static int give_up(struct unit *unit, int number, struct aw_error *reterr)
 static const struct aw_error *first_error(const struct unit *unit)
 {
     for (size_t i = 0; i < unit->count; i++)
-        if (unit->commands[i]->result < 0) return &unit->errors[i];
+        if (unit->commands[i]->result < 0)
+            return &unit->errors[i];
     return NULL;
 }
 
@@ -134,7 +143,8 @@ static int take_outcome(struct unit *unit, struct aw_redis_reply **ret_reply,
                         struct aw_error *reterr)
 {
     for (size_t i = 0; i + 1 < unit->count; i++)
-        if (unit->commands[i]->result == 0) aw_redis_reply_free(unit->commands[i]->reply);
+        if (unit->commands[i]->result == 0)
+            aw_redis_reply_free(unit->commands[i]->reply);
     struct redis_command *exec = unit->commands[unit->count - 1];
     if (exec->result == 0 && exec->reply->type == AW_REDIS_ARRAY) {
         *ret_reply = exec->reply;
@@ -158,7 +168,8 @@ static int run_unit(struct unit *unit, struct aw_redis_reply **ret_reply, struct
     /* Answered in order, also when the connection is lost: the last one's answer is the end. */
     for (size_t i = 0; i < unit->count; i++) {
         int result = aw_event_wait(&unit->commands[i]->answered);
-        if (unit->commands[i]->state != REDIS_ANSWERED) return give_up(unit, result, reterr);
+        if (unit->commands[i]->state != REDIS_ANSWERED)
+            return give_up(unit, result, reterr);
     }
     return take_outcome(unit, ret_reply, reterr);
 }
@@ -175,7 +186,8 @@ int aw_redis_lease_multi(struct aw_redis_lease *lease, size_t call_count,
         return aw_error_set_code(reterr, -ENOTCONN, error.code, "%s", error.message);
     struct unit unit;
     int result = make_unit(&unit, lease, call_count, calls, reply_size_max, reterr);
-    if (result == 0) result = run_unit(&unit, ret_reply, reterr);
+    if (result == 0)
+        result = run_unit(&unit, ret_reply, reterr);
     free_unit(&unit);
     return result;
 }
@@ -211,10 +223,12 @@ int aw_redis_multi(struct aw_redis_pool *pool, size_t call_count,
 {
     struct aw_redis_holder holder = {.pool = pool};
     int result = 0;
-    AW_WITH(result, aw_redis_with_lease(&holder)) {
+    AW_WITH(result, aw_redis_with_lease(&holder))
+    {
         result = aw_redis_lease_multi(holder.lease, call_count, calls, reply_size_max, ret_reply,
                                       reterr);
     }
-    if (result < 0 && holder.error.number < 0 && reterr) *reterr = holder.error;
+    if (result < 0 && holder.error.number < 0 && reterr)
+        *reterr = holder.error;
     return result;
 }

@@ -14,7 +14,8 @@ static const char *copy_text(char **at, const struct aw_redis_reply *reply, size
 {
     char *text = *at;
     size_t size = reply ? reply->size : 0;
-    if (size > 0) memcpy(text, reply->text, size);
+    if (size > 0)
+        memcpy(text, reply->text, size);
     text[size] = '\0';
     *at += size + 1;
     *ret_size = size;
@@ -30,12 +31,14 @@ struct aw_redis_message *redis_message_make(enum aw_redis_news news,
     size_t size = (pattern ? pattern->size : 0) + (channel ? channel->size : 0) +
                   (payload ? payload->size : 0) + 3;
     struct aw_redis_message *message = calloc(1, sizeof *message + size);
-    if (!message) return NULL;
+    if (!message)
+        return NULL;
     char *at = (char *)(message + 1);
     message->news = news;
     message->channel = copy_text(&at, channel, &message->channel_size);
     message->payload = copy_text(&at, payload, &message->payload_size);
-    if (pattern) message->pattern = copy_text(&at, pattern, &message->pattern_size);
+    if (pattern)
+        message->pattern = copy_text(&at, pattern, &message->pattern_size);
     return message;
 }
 
@@ -49,10 +52,13 @@ int aw_redis_subscriber_next(struct aw_redis_subscriber *subscriber,
 {
     void *item = NULL;
     uint64_t dropped = 0;
-    if (subscriber->is_closing && subscriber->feed.queue.count == 0) return -ESHUTDOWN;
+    if (subscriber->is_closing && subscriber->feed.queue.count == 0)
+        return -ESHUTDOWN;
     int result = feed_next(&subscriber->feed, &item, &dropped);
-    if (result < 0) return result;
-    if (!item && subscriber->is_closing) return -ESHUTDOWN;
+    if (result < 0)
+        return result;
+    if (!item && subscriber->is_closing)
+        return -ESHUTDOWN;
     struct aw_redis_message *message = item;
     if (!message) {
         message = redis_message_make(AW_REDIS_DROPPED, NULL, NULL, NULL);
@@ -80,13 +86,14 @@ static int change(struct aw_redis_subscriber *subscriber, const char *name, size
         return aw_error_set(reterr, result, "a subscriber has at most %d channels and patterns",
                             AW_REDIS_CHANNELS_MAX);
     if (result > 0) {
-        if (subscriber->is_waiting) aw_scope_cancel(&subscriber->waiting);
+        if (subscriber->is_waiting)
+            aw_scope_cancel(&subscriber->waiting);
         result = topics_wait(&subscriber->topics, name, size, is_pattern, active);
     }
-    return result < 0 ? aw_error_set(reterr, result, "%s: %s",
-                                     active ? "subscribing" : "unsubscribing",
-                                     aw_error_text(result))
-                      : 0;
+    return result < 0
+               ? aw_error_set(reterr, result, "%s: %s", active ? "subscribing" : "unsubscribing",
+                              aw_error_text(result))
+               : 0;
 }
 
 int aw_redis_subscribe(struct aw_redis_subscriber *subscriber, const char *channel, size_t size,
@@ -120,7 +127,8 @@ int aw_redis_subscriber_create(struct aw_redis_subscriber **ret_subscriber,
                                struct aw_error *reterr)
 {
     struct aw_redis_subscriber *subscriber = calloc(1, sizeof *subscriber);
-    if (!subscriber) return aw_error_set(reterr, -ENOMEM, "no memory for a subscriber");
+    if (!subscriber)
+        return aw_error_set(reterr, -ENOMEM, "no memory for a subscriber");
     subscriber->pool = pool;
     subscriber->link.fd = -1;
     aw_error_set(&subscriber->down, -ENOTCONN, "not connected yet");
@@ -136,8 +144,7 @@ int aw_redis_subscriber_create(struct aw_redis_subscriber **ret_subscriber,
     if (result < 0) {
         feed_free(&subscriber->feed);
         free(subscriber);
-        return aw_error_set(reterr, result, "no task for a subscriber: %s",
-                            aw_error_text(result));
+        return aw_error_set(reterr, result, "no task for a subscriber: %s", aw_error_text(result));
     }
     *ret_subscriber = subscriber;
     return 0;
@@ -147,15 +154,18 @@ bool aw_redis_subscriber_is_up(const struct aw_redis_subscriber *subscriber,
                                struct aw_error *reterr)
 {
     bool up = subscriber->is_announced && topics_are_settled(&subscriber->topics);
-    if (!up && reterr) *reterr = subscriber->down;
+    if (!up && reterr)
+        *reterr = subscriber->down;
     return up;
 }
 
 void aw_redis_subscriber_close(struct aw_redis_subscriber *subscriber)
 {
-    if (!subscriber) return;
+    if (!subscriber)
+        return;
     subscriber->is_closing = true;
-    if (subscriber->is_running) aw_scope_cancel(&subscriber->running);
+    if (subscriber->is_running)
+        aw_scope_cancel(&subscriber->running);
     struct aw_scope shield; /* closing waits for nobody */
     aw_shield_enter(&shield, AW_NEVER);
     AW_IGNORE(aw_event_wait(&subscriber->ended));

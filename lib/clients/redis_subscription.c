@@ -23,7 +23,8 @@ static int send_words(struct aw_redis_subscriber *subscriber, int count, const c
 {
     char *text = NULL;
     long long size = redisFormatCommandArgv(&text, count, words, sizes);
-    if (size < 0) return aw_error_set(&subscriber->down, -ENOMEM, "out of memory");
+    if (size < 0)
+        return aw_error_set(&subscriber->down, -ENOMEM, "out of memory");
     int result = redis_link_send_all(&subscriber->link, text, (size_t)size);
     redisFreeCommand(text);
     return result < 0 ? aw_error_set(&subscriber->down, result, "%s", aw_error_text(result)) : 0;
@@ -44,7 +45,8 @@ static struct topic *find_unsent(const struct aw_redis_subscriber *subscriber)
 {
     struct topic *topic = NULL;
     TAILQ_FOREACH(topic, &subscriber->topics.list, link)
-        if (!topic->is_sent && topic->state != TOPIC_ACTIVE) return topic;
+    if (!topic->is_sent && topic->state != TOPIC_ACTIVE)
+        return topic;
     return NULL;
 }
 
@@ -70,7 +72,8 @@ static bool is(const struct aw_redis_reply *reply, const char *word)
 
 static void announce(struct aw_redis_subscriber *subscriber)
 {
-    if (subscriber->is_announced || !topics_are_settled(&subscriber->topics)) return;
+    if (subscriber->is_announced || !topics_are_settled(&subscriber->topics))
+        return;
     subscriber->is_announced = true;
     feed_put(&subscriber->feed, redis_message_make(AW_REDIS_SUBSCRIBED, NULL, NULL, NULL));
 }
@@ -78,10 +81,11 @@ static void announce(struct aw_redis_subscriber *subscriber)
 static void confirm(struct aw_redis_subscriber *subscriber, const struct aw_redis_reply *name,
                     bool is_pattern)
 {
-    if (name->type != AW_REDIS_STRING) return; /* "unsubscribed from nothing" */
-    struct topic *topic =
-        topics_find(&subscriber->topics, name->text, name->size, is_pattern);
-    if (topic) topics_confirm(&subscriber->topics, topic);
+    if (name->type != AW_REDIS_STRING)
+        return; /* "unsubscribed from nothing" */
+    struct topic *topic = topics_find(&subscriber->topics, name->text, name->size, is_pattern);
+    if (topic)
+        topics_confirm(&subscriber->topics, topic);
 }
 
 /* 0, or -EPROTO, -EREMOTEIO: the connection is of no more use. */
@@ -93,11 +97,11 @@ static int take_push(struct aw_redis_subscriber *subscriber, const struct aw_red
         return aw_error_set_code(&subscriber->down, -EREMOTEIO, word, "%s", push->text);
     }
     struct aw_redis_reply *const *parts = push->elements;
-    if (push->type == AW_REDIS_STATUS) return 0; /* a PONG before anything was subscribed */
+    if (push->type == AW_REDIS_STATUS)
+        return 0; /* a PONG before anything was subscribed */
     if (push->type == AW_REDIS_ARRAY && push->count == 3 && is(parts[0], "message") &&
         parts[1]->type == AW_REDIS_STRING && parts[2]->type == AW_REDIS_STRING)
-        feed_put(&subscriber->feed,
-                 redis_message_make(AW_REDIS_MESSAGE, NULL, parts[1], parts[2]));
+        feed_put(&subscriber->feed, redis_message_make(AW_REDIS_MESSAGE, NULL, parts[1], parts[2]));
     else if (push->type == AW_REDIS_ARRAY && push->count == 4 && is(parts[0], "pmessage") &&
              parts[1]->type == AW_REDIS_STRING && parts[2]->type == AW_REDIS_STRING &&
              parts[3]->type == AW_REDIS_STRING)
@@ -127,11 +131,13 @@ static int take_bytes(struct aw_redis_subscriber *subscriber, const char *data, 
         if (result < 0)
             return aw_error_set(&subscriber->down, result, "the server sent %s",
                                 subscriber->parser.problem);
-        if (result == REDIS_PARSED_DROPPED) feed_put(&subscriber->feed, NULL); /* above a limit */
+        if (result == REDIS_PARSED_DROPPED)
+            feed_put(&subscriber->feed, NULL); /* above a limit */
         if (result == REDIS_PARSED_REPLY) {
             result = take_push(subscriber, push);
             aw_redis_reply_free(push);
-            if (result < 0) return result;
+            if (result < 0)
+                return result;
         }
         data += used;
         size -= used;
@@ -159,8 +165,10 @@ static int receive(struct aw_redis_subscriber *subscriber, char *chunk)
     subscriber->is_waiting = false;
     aw_scope_leave(&subscriber->waiting);
     int interrupted = received == -ETIME || received == -ECANCELED ? aw_interrupted() : 0;
-    if (interrupted < 0) return aw_error_set(&subscriber->down, interrupted, "closed");
-    if (received == -ECANCELED) return 0;
+    if (interrupted < 0)
+        return aw_error_set(&subscriber->down, interrupted, "closed");
+    if (received == -ECANCELED)
+        return 0;
     if (received == -ETIME) {
         subscriber->heard_ns = aw_now_ns();
         return check_silence(subscriber);
@@ -196,8 +204,10 @@ static void serve(struct aw_redis_subscriber *subscriber)
     subscriber->is_asked = false;
     while (result == 0) {
         result = send_changes(subscriber);
-        if (result == 0) announce(subscriber);
-        if (result == 0) result = receive(subscriber, chunk);
+        if (result == 0)
+            announce(subscriber);
+        if (result == 0)
+            result = receive(subscriber, chunk);
     }
 }
 
@@ -232,7 +242,8 @@ int redis_subscription_run(void *argument)
     uint32_t failures = 0;
     while (!subscriber->is_closing && aw_interrupted() == 0) {
         failures = connect_and_serve(subscriber) ? 1 : failures + 1;
-        if (aw_interrupted() == 0) (void)aw_sleep(backoff_ms(failures - 1));
+        if (aw_interrupted() == 0)
+            (void)aw_sleep(backoff_ms(failures - 1));
     }
     subscriber->is_running = false;
     aw_scope_leave(&subscriber->running);

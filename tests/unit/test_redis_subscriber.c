@@ -152,7 +152,7 @@ static void slow(void)
 {
     start(3, "many");
     for (int i = 1; i <= 20; i++) {
-        char text[8];
+        char text[16];
         snprintf(text, sizeof text, "%d", i);
         publish("many", text);
     }

@@ -25,9 +25,9 @@
 #define AW_REDIS_CALLS_MAX 10000
 
 struct aw_redis_call {
-    size_t count;                 /* of the arguments, the command's name included */
+    size_t count; /* of the arguments, the command's name included */
     const char *const *arguments;
-    const size_t *sizes;          /* NULL: the arguments end with NULs */
+    const size_t *sizes; /* NULL: the arguments end with NULs */
 };
 
 /* Runs 1 to AW_REDIS_CALLS_MAX commands as a unit, on a connection leased for it.
@@ -50,12 +50,9 @@ AW_API AW_MUST_CHECK AW_SUSPENDS int aw_redis_multi(struct aw_redis_pool *pool, 
 
 /* The same on a lease. -EAGAIN: a key under WATCH had been changed, none ran. Whatever the result,
  * nothing is under WATCH any more, and no MULTI is open, or the lease is lost. */
-AW_API AW_MUST_CHECK AW_SUSPENDS int aw_redis_lease_multi(struct aw_redis_lease *lease,
-                                                          size_t call_count,
-                                                          const struct aw_redis_call calls[],
-                                                          size_t reply_size_max,
-                                                          struct aw_redis_reply **ret_reply,
-                                                          struct aw_error *reterr);
+AW_API AW_MUST_CHECK AW_SUSPENDS int aw_redis_lease_multi(
+    struct aw_redis_lease *lease, size_t call_count, const struct aw_redis_call calls[],
+    size_t reply_size_max, struct aw_redis_reply **ret_reply, struct aw_error *reterr);
 
 struct aw_redis_holder {
     struct aw_redis_pool *pool;   /* must outlive the block */

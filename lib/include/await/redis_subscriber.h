@@ -30,7 +30,7 @@ struct aw_redis_subscriber;
 enum aw_redis_news {
     AW_REDIS_MESSAGE,    /* channel and payload; pattern, if it came by one */
     AW_REDIS_SUBSCRIBED, /* connected, and subscribed to all */
-    AW_REDIS_DROPPED,    /* `dropped` messages did not fit the queue, or the pool's reply_size_max */
+    AW_REDIS_DROPPED,    /* `dropped` messages did not fit the queue or the pool's reply_size_max */
 };
 
 struct aw_redis_message {
@@ -55,8 +55,8 @@ AW_API AW_MUST_CHECK int aw_redis_subscriber_create(struct aw_redis_subscriber *
  * Redis has confirmed it; once more is no error. While the server is away it waits for it: bound it
  * with a deadline. -ETIME, -ECANCELED: interrupted; it stays wanted. -EINVAL: empty, or longer than
  * AW_REDIS_CHANNEL_SIZE_MAX; -ENOSPC: AW_REDIS_CHANNELS_MAX; -ENOENT: unsubscribed by another task
- * meanwhile; -ESHUTDOWN: the pool is closing; -ENOMEM. A channel the account may not read is refused
- * on each connection anew: aw_redis_subscriber_is_up says so. */
+ * meanwhile; -ESHUTDOWN: the pool is closing; -ENOMEM. A channel the account may not read is
+ * refused on each connection anew: aw_redis_subscriber_is_up says so. */
 AW_API AW_MUST_CHECK AW_SUSPENDS int aw_redis_subscribe(struct aw_redis_subscriber *subscriber,
                                                         const char *channel, size_t size,
                                                         struct aw_error *reterr);
