@@ -227,6 +227,16 @@ static int read_stream(void *argument)
     return result;
 }
 
+static bool nobody_is_blocked(void *context)
+{
+    struct aw_redis_reply *reply = NULL;
+    (void)context;
+    cr_assert_eq(redis_ask(pool, &reply, &error, "INFO", "clients", NULL), 0);
+    bool none = strstr(reply->text, "blocked_clients:0") != NULL;
+    aw_redis_reply_free(reply);
+    return none;
+}
+
 static void streams(void)
 {
     char id[64] = "";
@@ -247,7 +257,8 @@ static void streams(void)
         result = read_stream(NULL);
     }
     cr_expect_eq(result, -ETIME);
-    /* the interrupted reader is gone: what comes next is not given to it */
+    /* Once the interrupted reader is gone, what comes next is not given to it. */
+    cr_expect(wait_until(nobody_is_blocked, NULL));
     cr_expect_eq(redis_ask(pool, &reply, &error, "XADD", "s", "*", "k", "v", NULL), 0);
     aw_redis_reply_free(reply);
     cr_expect_eq(read_stream(id), 0);
