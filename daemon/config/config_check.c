@@ -63,7 +63,8 @@ static int check_uri(struct config_builder *builder, const struct section *secti
         begins_with(uri, "unix://"))
         return 0;
     return config_refuse(builder, config_source_of(section, "uri"),
-                         "uri in %s must be redis://host[:port][/database] or unix:///path",
+                         "uri in %s must be redis://host[:port][/database], the same with "
+                         "rediss:// for TLS, or unix:///path",
                          section_title(builder, section, title));
 }
 
@@ -180,13 +181,17 @@ static int check_leases(struct config_builder *builder, const struct section *se
                          section_title(builder, section, title), target->connections);
 }
 
-/* Keys that only a target of type http knows. */
+/* Keys that only a target of type http knows; a Redis target in TLS has authorities, too. */
 static int refuse_http_keys(struct config_builder *builder, const struct section *section)
 {
     static const char *const keys[] = {"hosts", "headers", "ca_file", "proxy", "redirects",
         "response_size_max", "request_timeout", "retry_after_max"};
+    const struct config_target *target = &builder->config.targets[section->index];
+    bool is_redis_tls = target->type == TARGET_TYPE_REDIS && target->uri &&
+                        begins_with(target->uri, "rediss://");
     for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++)
-        if (section->set[config_key_find(SECTION_TARGET, keys[i])].file)
+        if (section->set[config_key_find(SECTION_TARGET, keys[i])].file &&
+            !(is_redis_tls && strcmp(keys[i], "ca_file") == 0))
             return config_refuse_for_type(builder, section, keys[i]);
     return 0;
 }

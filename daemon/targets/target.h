@@ -119,7 +119,8 @@ enum target_delivery {
     TARGET_EXACTLY_ONCE,  /* it runs again, and a receipt in the engine says whether it was done */
 };
 
-/* What only a target of type http has; see config/http_rules.h for the texts. */
+/* What only a target of type http has (a Redis one knows ca_file, too); see config/http_rules.h for
+ * the texts. */
 struct target_http_settings {
     const char *hosts;
     const char *headers;

@@ -211,8 +211,10 @@ static int redis_start(struct target *target, struct aw_error *reterr)
     uint32_t shared = settings->connections / 2 + settings->connections % 2;
     uint32_t rest = settings->connections - shared;
     uint32_t blocking = rest > settings->leases ? rest - settings->leases : 1;
+    const struct aw_tls_options tls = {.authorities = settings->http.ca_file};
     struct aw_redis_options options = {
         .uri = settings->uri,
+        .tls = &tls,
         .password = settings->password,
         .client_name = client_name,
         .connections_max = shared,

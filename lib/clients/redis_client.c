@@ -2,6 +2,7 @@
 #include "clients/redis_pool.h"
 #include "clients/redis_rules.h"
 
+#include <await/tls.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -75,7 +76,7 @@ static int init_lane(struct aw_redis_pool *pool, enum redis_lane lane, uint32_t 
     for (uint32_t i = 0; i < size; i++) {
         state->connections[i].pool = pool;
         state->connections[i].lane = lane;
-        state->connections[i].fd = -1;
+        state->connections[i].link.fd = -1;
     }
     return 0;
 }
@@ -83,6 +84,7 @@ static int init_lane(struct aw_redis_pool *pool, enum redis_lane lane, uint32_t 
 static void free_pool(struct aw_redis_pool *pool)
 {
     for (int lane = 0; lane < REDIS_LANES; lane++) free(pool->lanes[lane].connections);
+    aw_tls_free(pool->endpoint.tls);
     explicit_bzero(&pool->endpoint, sizeof pool->endpoint); /* the password */
     free(pool);
 }
@@ -96,7 +98,13 @@ static int init_pool(struct aw_redis_pool *pool, const struct aw_redis_options *
     if (result == 0)
         result = redis_endpoint_parse(&pool->endpoint, pool->options.uri, pool->options.password,
                                       reterr);
+    if (result == 0 && pool->endpoint.is_tls) {
+        const struct aw_tls_options none = {0};
+        result = aw_tls_client(&pool->endpoint.tls,
+                               pool->options.tls ? pool->options.tls : &none, reterr);
+    }
     if (result < 0) return result;
+    pool->options.tls = NULL;
     pool->options.uri = NULL;
     pool->options.password = NULL;
     pool->options.client_name = NULL;

@@ -125,10 +125,13 @@ static int send_output(struct redis_connection *connection)
 {
     size_t sent = 0;
     while (sent < connection->output_size) {
-        int result = aw_send(connection->fd, connection->output + sent,
-                             connection->output_size - sent);
-        if (result < 0) return result;
-        if (result == 0) return -EPIPE;
+        size_t attempted;
+        int result = redis_link_send(&connection->link, connection->output + sent,
+                                     connection->output_size - sent, &attempted);
+        if (result < 0) {
+            connection->sent_position += attempted;
+            return result;
+        }
         sent += (size_t)result;
         connection->sent_position += (uint64_t)result;
     }
@@ -320,7 +323,7 @@ static void read_replies(struct redis_connection *connection)
     while (!connection->broken) {
         struct aw_scope tick;
         aw_scope_enter(&tick, aw_after_ms(connection->pool->options.silence_ms));
-        int received = aw_receive(connection->fd, chunk, sizeof chunk);
+        int received = redis_link_receive(&connection->link, chunk, sizeof chunk);
         aw_scope_leave(&tick);
         if (received > 0) {
             connection->heard_ns = aw_now_ns();
@@ -342,12 +345,13 @@ static int open_connection(struct redis_connection *connection, struct aw_error 
     struct aw_redis_pool *pool = connection->pool;
     struct aw_scope timeout;
     aw_scope_enter(&timeout, aw_after_ms(pool->options.connect_timeout_ms));
-    int fd = redis_handshake(&pool->endpoint, pool->client_name, &connection->parser, reterr);
+    int result = redis_handshake(&connection->link, &pool->endpoint, pool->client_name,
+                                 &connection->parser, reterr);
     aw_scope_leave(&timeout);
-    if (fd == -ETIME)
+    if (result == -ETIME)
         return aw_error_set(reterr, -ETIMEDOUT, "no answer from %s within %u ms",
                             pool->endpoint.label, (unsigned)pool->options.connect_timeout_ms);
-    return fd;
+    return result;
 }
 
 /* Everything that was to be answered: what the kernel never took whole cannot have run. */
@@ -410,22 +414,22 @@ int redis_connection_run(void *argument)
     struct aw_error error = {0};
     reset(connection);
     aw_scope_enter(&connection->scope, AW_NEVER);
-    connection->fd = open_connection(connection, &error);
-    if (connection->fd >= 0) {
+    int opened = open_connection(connection, &error);
+    if (opened == 0) {
         connection->state = REDIS_CONNECTION_READY;
         serve(connection);
         connection->state = REDIS_CONNECTION_CLOSING;
         settle(connection);
     }
     aw_scope_leave(&connection->scope);
-    if (connection->fd >= 0) aw_close(connection->fd);
+    redis_link_close(&connection->link);
     redis_parser_free(&connection->parser);
     free(connection->output);
     connection->output = NULL;
     connection->output_size = 0;
     connection->output_capacity = 0;
     connection->state = REDIS_CONNECTION_CLOSED;
-    if (connection->fd >= 0)
+    if (opened == 0)
         redis_pool_connection_lost(connection);
     else
         redis_pool_connection_failed(connection, &error);

@@ -9,6 +9,7 @@
 #define CLIENTS_REDIS_CONNECTION_H
 
 #include "clients/redis_command.h"
+#include "clients/redis_link.h"
 #include "clients/redis_parser.h"
 
 #include <await.h>
@@ -32,7 +33,7 @@ struct redis_connection {
     enum redis_connection_state state;
     bool retiring;
     struct aw_redis_lease *lease; /* of the lane of leases: whose it is */
-    int fd;
+    struct redis_link link;
     uint64_t opened_ns;
     uint64_t heard_ns; /* when bytes came last */
 

@@ -2,24 +2,14 @@
  * must not be asked anything else. */
 #include "clients/redis_handshake.h"
 
-#include "ring/system.h"
-
 #include <await.h>
 #include <errno.h>
 #include <hiredis/hiredis.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 
 #define ANSWER_SIZE_MAX 65536
-#define KEEPALIVE_IDLE_S 30
-#define KEEPALIVE_INTERVAL_S 10
-#define KEEPALIVE_PROBES 3
-#define UNACKNOWLEDGED_MAX_MS 30000 /* sent bytes the peer's kernel does not confirm for so long:
-                                       dead */
 
 void redis_error_word(const struct aw_redis_reply *reply, char code[AW_ERROR_CODE_SIZE])
 {
@@ -30,51 +20,14 @@ void redis_error_word(const struct aw_redis_reply *reply, char code[AW_ERROR_COD
     code[length] = '\0';
 }
 
-/* A peer that vanished without a word (power cut, firewall) must not hold its commands for ever. */
-static int watch_peer(int fd)
-{
-    static const struct {
-        int level, name, value;
-    } options[] = {
-        {SOL_SOCKET, SO_KEEPALIVE, 1},
-        {IPPROTO_TCP, TCP_KEEPIDLE, KEEPALIVE_IDLE_S},
-        {IPPROTO_TCP, TCP_KEEPINTVL, KEEPALIVE_INTERVAL_S},
-        {IPPROTO_TCP, TCP_KEEPCNT, KEEPALIVE_PROBES},
-        {IPPROTO_TCP, TCP_USER_TIMEOUT, UNACKNOWLEDGED_MAX_MS},
-    };
-    for (size_t i = 0; i < sizeof options / sizeof options[0]; i++) {
-        int result = system_set_option(fd, options[i].level, options[i].name, &options[i].value,
-                                       sizeof options[i].value);
-        if (result < 0) return result;
-    }
-    return 0;
-}
-
-static int connect_to(const struct redis_endpoint *endpoint, struct aw_error *reterr)
-{
-    struct aw_error error = {0};
-    int fd = endpoint->path[0] ? aw_connect_unix(endpoint->path, &error)
-                               : aw_connect_tcp(endpoint->host, endpoint->port, &error);
-    if (fd < 0)
-        return aw_error_set(reterr, fd, "cannot connect to %s: %s; is it running, and is the "
-                            "URI right?", endpoint->label,
-                            error.message[0] ? error.message : aw_error_text(fd));
-    int result = endpoint->path[0] ? 0 : watch_peer(fd);
-    if (result < 0) {
-        aw_close(fd);
-        return aw_error_set(reterr, result, "cannot set keepalive on the connection to %s: %s",
-                            endpoint->label, aw_error_text(result));
-    }
-    return fd;
-}
-
 /* Reads exactly one reply: nothing may follow it, since nothing else was asked. */
-static int receive_reply(int fd, struct redis_parser *parser, struct aw_redis_reply **ret_reply)
+static int receive_reply(struct redis_link *link, struct redis_parser *parser,
+                         struct aw_redis_reply **ret_reply)
 {
     char chunk[4096];
     redis_parser_begin(parser, ANSWER_SIZE_MAX, ANSWER_SIZE_MAX, false);
     for (;;) {
-        int received = aw_receive(fd, chunk, sizeof chunk);
+        int received = redis_link_receive(link, chunk, sizeof chunk);
         if (received == 0) return -ECONNRESET;
         if (received < 0) return received;
         size_t used = 0;
@@ -90,16 +43,16 @@ static int receive_reply(int fd, struct redis_parser *parser, struct aw_redis_re
 }
 
 /* Sends a command of `count` words and waits for the answer. */
-static int exchange(int fd, struct redis_parser *parser, int count, const char *words[],
-                    struct aw_redis_reply **ret_reply)
+static int exchange(struct redis_link *link, struct redis_parser *parser, int count,
+                    const char *words[], struct aw_redis_reply **ret_reply)
 {
     char *text = NULL;
     long long size = redisFormatCommandArgv(&text, count, words, NULL);
     if (size < 0) return -ENOMEM;
-    int result = aw_send_all(fd, text, (size_t)size);
+    int result = redis_link_send_all(link, text, (size_t)size);
     explicit_bzero(text, (size_t)size); /* it may be the password */
     redisFreeCommand(text);
-    return result < 0 ? result : receive_reply(fd, parser, ret_reply);
+    return result < 0 ? result : receive_reply(link, parser, ret_reply);
 }
 
 struct step {
@@ -109,11 +62,11 @@ struct step {
     const char *words[3];
 };
 
-static int take_step(int fd, const struct redis_endpoint *endpoint, struct redis_parser *parser,
-                     struct step *step, struct aw_error *reterr)
+static int take_step(struct redis_link *link, const struct redis_endpoint *endpoint,
+                     struct redis_parser *parser, struct step *step, struct aw_error *reterr)
 {
     struct aw_redis_reply *reply = NULL;
-    int result = exchange(fd, parser, step->count, step->words, &reply);
+    int result = exchange(link, parser, step->count, step->words, &reply);
     if (result == -EPROTO)
         return aw_error_set(reterr, result, "%s answered %s with what is not RESP (%s); is it a "
                             "Redis server?", endpoint->label, step->what,
@@ -137,8 +90,8 @@ static int take_step(int fd, const struct redis_endpoint *endpoint, struct redis
     return result;
 }
 
-static int identify(int fd, const struct redis_endpoint *endpoint, const char *client_name,
-                    struct redis_parser *parser, struct aw_error *reterr)
+static int identify(struct redis_link *link, const struct redis_endpoint *endpoint,
+                    const char *client_name, struct redis_parser *parser, struct aw_error *reterr)
 {
     char database[16];
     snprintf(database, sizeof database, "%u", (unsigned)endpoint->database);
@@ -158,33 +111,33 @@ static int identify(int fd, const struct redis_endpoint *endpoint, const char *c
     steps[count++] =
         (struct step){"CLIENT SETNAME", "*", 3, {"CLIENT", "SETNAME", client_name}};
     for (int i = 0; i < count; i++) {
-        int result = take_step(fd, endpoint, parser, &steps[i], reterr);
+        int result = take_step(link, endpoint, parser, &steps[i], reterr);
         if (result < 0) return result;
     }
     return 0;
 }
 
-int redis_handshake(const struct redis_endpoint *endpoint, const char *client_name,
-                    struct redis_parser *parser, struct aw_error *reterr)
+int redis_handshake(struct redis_link *link, const struct redis_endpoint *endpoint,
+                    const char *client_name, struct redis_parser *parser, struct aw_error *reterr)
 {
-    int fd = connect_to(endpoint, reterr);
-    if (fd < 0) return fd;
-    int result = identify(fd, endpoint, client_name, parser, reterr);
-    if (result == 0) return fd;
-    aw_close(fd);
+    int result = redis_link_open(link, endpoint, reterr);
+    if (result < 0) return result;
+    result = identify(link, endpoint, client_name, parser, reterr);
+    if (result < 0) redis_link_close(link);
     return result;
 }
 
 int redis_probe(const struct redis_endpoint *endpoint)
 {
-    int fd = connect_to(endpoint, NULL);
-    if (fd < 0) return fd;
+    struct redis_link link;
+    int result = redis_link_open(&link, endpoint, NULL);
+    if (result < 0) return result;
     struct redis_parser parser;
     redis_parser_init(&parser);
     struct aw_redis_reply *reply = NULL;
-    int result = exchange(fd, &parser, 1, (const char *[]){"PING"}, &reply);
+    result = exchange(&link, &parser, 1, (const char *[]){"PING"}, &reply);
     aw_redis_reply_free(reply);
     redis_parser_free(&parser);
-    aw_close(fd);
+    redis_link_close(&link);
     return result;
 }

@@ -2,13 +2,15 @@
 #ifndef CLIENTS_REDIS_HANDSHAKE_H
 #define CLIENTS_REDIS_HANDSHAKE_H
 
+#include "clients/redis_link.h"
 #include "clients/redis_parser.h"
 #include "clients/redis_uri.h"
 
 /* Connects, identifies, selects the database and asks for a PONG, so that a server that is still
- * loading counts as down. Returns the descriptor, or a negative errno with why in *reterr (code:
- * the word Redis answered with, if it did). */
-AW_MUST_CHECK AW_SUSPENDS int redis_handshake(const struct redis_endpoint *endpoint,
+ * loading counts as down. 0 with *link open, or a negative errno with why in *reterr (code: the
+ * word Redis answered with, if it did). */
+AW_MUST_CHECK AW_SUSPENDS int redis_handshake(struct redis_link *link,
+                                              const struct redis_endpoint *endpoint,
                                               const char *client_name,
                                               struct redis_parser *parser,
                                               struct aw_error *reterr);

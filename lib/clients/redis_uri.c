@@ -12,7 +12,7 @@
 static int refuse(struct aw_error *reterr, const char *why)
 {
     return aw_error_set(reterr, -EINVAL, "cannot use the Redis URI: %s; write "
-                        "redis://[[user]:password@]host[:port][/database] or "
+                        "redis://[[user]:password@]host[:port][/database] (rediss:// for TLS) or "
                         "unix:///path/of/socket[?db=n]", why);
 }
 
@@ -171,12 +171,10 @@ int redis_endpoint_parse(struct redis_endpoint *endpoint, const char *uri, const
         result = parse_tcp(endpoint, uri + 8, reterr);
     else if (strncmp(uri, "unix://", 7) == 0)
         result = parse_unix(endpoint, uri + 7, reterr);
-    else if (strncmp(uri, "rediss://", 9) == 0)
-        return aw_error_set(reterr, -EPROTONOSUPPORT, "cannot use a rediss:// URI: TLS is not "
-                            "supported yet; use redis:// on a trusted network, or a local TLS "
-                            "proxy such as stunnel");
+    else if ((endpoint->is_tls = strncmp(uri, "rediss://", 9) == 0))
+        result = parse_tcp(endpoint, uri + 9, reterr);
     else
-        return refuse(reterr, "it begins with neither redis:// nor unix://");
+        return refuse(reterr, "it begins with none of redis://, rediss:// and unix://");
     if (result < 0) return result;
     if (password) {
         if (strlen(password) >= sizeof endpoint->password)

@@ -7,6 +7,8 @@
 #include <await/base.h>
 #include <await/error.h>
 
+struct aw_tls_context;
+
 #define REDIS_HOST_SIZE 254
 #define REDIS_PATH_SIZE 108 /* sockaddr_un.sun_path */
 #define REDIS_SECRET_SIZE 1024
@@ -20,11 +22,13 @@ struct redis_endpoint {
     char user[REDIS_USER_SIZE];         /* "": the default user */
     char password[REDIS_SECRET_SIZE];   /* "": no AUTH */
     uint32_t database;
+    bool is_tls;
+    struct aw_tls_context *tls; /* of the owner of the endpoint, when is_tls; else NULL */
     char label[400];
 };
 
 /* Parses `uri` (NULL: redis://127.0.0.1:6379/0); `password` (may be NULL) replaces the URI's.
- * -EINVAL with the reason, -EPROTONOSUPPORT for rediss://. */
+ * -EINVAL with the reason. `tls` is left NULL. */
 AW_MUST_CHECK int redis_endpoint_parse(struct redis_endpoint *endpoint, const char *uri,
                                        const char *password, struct aw_error *reterr);
 

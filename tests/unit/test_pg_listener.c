@@ -233,11 +233,12 @@ static int body_pool_ends(void)
 {
     struct aw_task *waiting = NULL;
     struct aw_task *adding = NULL;
+    char late[] = "late";
     start(0, "news");
     expect_news(AW_PG_LISTENING, "", "");
     cr_assert_eq(aw_spawn(&waiting, wait_for_news, NULL), 0);
     aw_yield();
-    cr_assert_eq(aw_spawn(&adding, add_another, (char[]){"late"}), 0);
+    cr_assert_eq(aw_spawn(&adding, add_another, late), 0);
     aw_yield();
     aw_pg_pool_free(pg_client_pool);
     pg_client_pool = NULL;
@@ -245,7 +246,7 @@ static int body_pool_ends(void)
     int added = aw_await(adding);
     cr_expect(added == -ESHUTDOWN || added == 0, "%d", added);
     cr_expect_eq(wait_for_news(NULL), -ESHUTDOWN);
-    cr_expect_eq(add_another((char[]){"later"}), -ESHUTDOWN);
+    cr_expect_eq(add_another(late), -ESHUTDOWN);
     aw_pg_listener_close(listener);
     return 0;
 }

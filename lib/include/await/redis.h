@@ -18,12 +18,15 @@
 #include <await/base.h>
 #include <await/error.h>
 #include <await/group.h>
+#include <await/tls.h>
 
 #define AW_REDIS_DEPTH_MAX 8 /* arrays inside arrays that a reply may hold (hiredis 0.14's limit) */
 
 struct aw_redis_options { /* 0 and NULL stand for the defaults */
-    const char *uri;         /* redis://[[user]:password@]host[:port][/database] or
-                                unix:///path/of/socket[?db=n]; NULL: redis://127.0.0.1:6379/0 */
+    const char *uri;         /* redis://[[user]:password@]host[:port][/database],
+                                rediss:// for the same in TLS, or unix:///path/of/socket[?db=n];
+                                NULL: redis://127.0.0.1:6379/0 */
+    const struct aw_tls_options *tls; /* of rediss://; NULL: the system's authorities */
     const char *password;    /* used in place of the URI's */
     const char *client_name; /* what CLIENT LIST shows; "await" */
     uint32_t connections_max;          /* shared connections; 4 */
@@ -71,8 +74,8 @@ struct aw_redis_pool;
 
 /* Makes a pool and starts its tasks in `group`; the first connection opens in the background. When
  * the group is cancelled the pool stops working; aw_redis_pool_close is needed in every case.
- * -EINVAL: the URI or an option (*reterr says what); -EPROTONOSUPPORT: rediss://, TLS is not
- * supported yet; -ENOMEM; what aw_group_spawn gives. */
+ * -EINVAL: the URI or an option (*reterr says what); -ENOENT,
+ * -EBADMSG: a file for TLS, which is read at once; -ENOMEM; what aw_group_spawn gives. */
 AW_API AW_MUST_CHECK int aw_redis_pool_create(const struct aw_redis_options *options,
                                               struct aw_group *group,
                                               struct aw_redis_pool **ret_pool,
