@@ -1,4 +1,4 @@
-"""test_3_targets.py - jobs of every kind of target out of the sandbox; secrets as credentials."""
+"""test_3_targets.py - jobs of every type of target out of the sandbox; secrets as credentials."""
 
 import http.server
 import pathlib
