@@ -17,10 +17,21 @@
 #define CHECK_WHOLE_BYTES (64 * 1024 * 1024)
 #define WAL_CHECKPOINT_BYTES (16u * 1024 * 1024)
 
+sqlite3_stmt *store_statement(struct store *store, enum statement which)
+{
+    if (!store->statements[which])
+        store->prepare_code = sqlite3_prepare_v3(
+            aw_sqlite_handle(store->database), store_statement_texts[which], -1,
+            SQLITE_PREPARE_PERSISTENT, &store->statements[which], NULL);
+    return store->statements[which];
+}
+
 int store_result(struct store *store, int code, const char *what, struct aw_error *reterr)
 {
     if (code == SQLITE_OK || code == SQLITE_ROW || code == SQLITE_DONE)
         return 0;
+    if (code == SQLITE_MISUSE && store->prepare_code != SQLITE_OK)
+        code = store->prepare_code; /* there was no statement to be stepped */
     struct aw_error error;
     int result = aw_sqlite_error(store->database, code, &error);
     return aw_error_set_code(reterr, result, error.code, "queue: %s: %s (%s)", what, error.message,
@@ -29,7 +40,7 @@ int store_result(struct store *store, int code, const char *what, struct aw_erro
 
 int store_run(struct store *store, enum statement which, const char *what, struct aw_error *reterr)
 {
-    sqlite3_stmt *statement = store->statements[which];
+    sqlite3_stmt *statement = store_statement(store, which);
     int code = sqlite3_step(statement);
     int result = store_result(store, code, what, reterr);
     (void)sqlite3_reset(statement);
@@ -38,7 +49,7 @@ int store_run(struct store *store, enum statement which, const char *what, struc
 
 int store_one(struct store *store, enum statement which, const char *what, struct aw_error *reterr)
 {
-    sqlite3_stmt *statement = store->statements[which];
+    sqlite3_stmt *statement = store_statement(store, which);
     int code = sqlite3_step(statement);
     if (code == SQLITE_ROW)
         return 1;
@@ -50,7 +61,7 @@ int store_one(struct store *store, enum statement which, const char *what, struc
 int store_one_end(struct store *store, enum statement which, const char *what,
                   struct aw_error *reterr)
 {
-    sqlite3_stmt *statement = store->statements[which];
+    sqlite3_stmt *statement = store_statement(store, which);
     int result = store_result(store, sqlite3_step(statement), what, reterr);
     (void)sqlite3_reset(statement);
     return result;
@@ -197,11 +208,15 @@ const char *store_name(const struct store *store)
     return store->name;
 }
 
-static int prepare_statements(struct store *store, struct aw_error *reterr)
+/* Whether this file has all that the statements name. They are kept from their first use on: all of
+ * them would be half a megabyte, and most daemons use a third. */
+static int try_statements(struct store *store, struct aw_error *reterr)
 {
     for (int i = 0; i < STATEMENTS; i++) {
+        sqlite3_stmt *statement = NULL;
         int code = sqlite3_prepare_v3(aw_sqlite_handle(store->database), store_statement_texts[i],
-                                      -1, SQLITE_PREPARE_PERSISTENT, &store->statements[i], NULL);
+                                      -1, 0, &statement, NULL);
+        (void)sqlite3_finalize(statement);
         if (code != SQLITE_OK)
             return store_result(store, code, store_statement_texts[i], reterr);
     }
@@ -282,7 +297,7 @@ int store_open(struct store **ret_store, const char *folder, store_lane_finder l
     if (result == 0)
         result = load_name(store, reterr);
     if (result == 0)
-        result = prepare_statements(store, reterr);
+        result = try_statements(store, reterr);
     if (result == 0)
         result = load_lanes(store, lane_found, context, reterr);
     if (result == 0)

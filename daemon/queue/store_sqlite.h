@@ -101,7 +101,8 @@ enum statement {
 
 struct store {
     struct aw_sqlite *database;
-    sqlite3_stmt *statements[STATEMENTS];
+    sqlite3_stmt *statements[STATEMENTS]; /* store_statement makes them */
+    int prepare_code;                     /* of the last one */
     struct lane *(*lane_by_id)(void *context, uint32_t id);
     void *context;
     struct lane *touched;       /* lanes whose counts the transaction changes */
@@ -121,6 +122,10 @@ struct store {
 };
 
 extern const char *const store_statement_texts[STATEMENTS];
+
+/* The statement, prepared at its first use. NULL when that fails, which stepping it then reports.
+ */
+sqlite3_stmt *store_statement(struct store *store, enum statement which);
 
 /* Turns SQLite's result into the store's: 0, -ENOSPC for a full disk, else negative. */
 int store_result(struct store *store, int code, const char *what, struct aw_error *reterr);

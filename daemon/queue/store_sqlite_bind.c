@@ -25,7 +25,7 @@ static void bind_value(sqlite3_stmt *statement, int index, const struct argument
 static int set_value(struct store *store, uint64_t child, uint32_t argument,
                      const struct argument *value, struct aw_error *reterr)
 {
-    sqlite3_stmt *statement = store->statements[STATEMENT_BIND_SET];
+    sqlite3_stmt *statement = store_statement(store, STATEMENT_BIND_SET);
     store_bind_number(statement, 1, child);
     store_bind_number(statement, 2, argument);
     bind_value(statement, 3, value);
@@ -37,7 +37,7 @@ static int set_value(struct store *store, uint64_t child, uint32_t argument,
 static int write_bind(struct store *store, const struct job *job, const struct submit_bind *bind,
                       struct aw_error *reterr)
 {
-    sqlite3_stmt *statement = store->statements[STATEMENT_BIND_INSERT];
+    sqlite3_stmt *statement = store_statement(store, STATEMENT_BIND_INSERT);
     store_bind_number(statement, 1, job->id);
     store_bind_number(statement, 2, bind->argument);
     store_bind_number(statement, 3, bind->job_id);
@@ -51,7 +51,7 @@ static int from_stored(struct store *store, const struct job *job, const struct 
                        const struct lane *lane, bool write, bool *ret_refused,
                        struct aw_error *reterr)
 {
-    sqlite3_stmt *statement = store->statements[STATEMENT_RESULT];
+    sqlite3_stmt *statement = store_statement(store, STATEMENT_RESULT);
     store_bind_number(statement, 1, bind->job_id);
     int result = store_one(store, STATEMENT_RESULT, "reading a result", reterr);
     if (result <= 0)
@@ -113,7 +113,7 @@ static int take_one(struct store *store, uint64_t child, const struct submit_bin
 int store_binds_take(struct store *store, uint64_t child, const struct ending *parent,
                      char message[ENDED_MESSAGE_SIZE], struct aw_error *reterr)
 {
-    sqlite3_stmt *statement = store->statements[STATEMENT_BINDS_OPEN];
+    sqlite3_stmt *statement = store_statement(store, STATEMENT_BINDS_OPEN);
     int result = 0;
     while (result == 0 && !message[0]) {
         store_bind_number(statement, 1, child);
@@ -173,7 +173,7 @@ static void free_values(struct new_values *values)
 static int make_job(struct store *store, uint64_t child, struct job **ret_job,
                     struct aw_error *reterr)
 {
-    sqlite3_stmt *statement = store->statements[STATEMENT_BIND_VALUES];
+    sqlite3_stmt *statement = store_statement(store, STATEMENT_BIND_VALUES);
     struct new_values values = {.count = 0};
     bool corrupt = false;
     struct job *old = NULL;
@@ -216,7 +216,7 @@ int store_binds_apply(struct store *store, uint64_t child, size_t *ret_size,
                                                     "stored job can be (480 MB)");
         return 0;
     }
-    sqlite3_stmt *statement = store->statements[STATEMENT_PAYLOAD];
+    sqlite3_stmt *statement = store_statement(store, STATEMENT_PAYLOAD);
     store_bind_number(statement, 1, child);
     (void)sqlite3_bind_blob64(statement, 2, job->payload, job->payload_size, SQLITE_STATIC);
     result = store_run(store, STATEMENT_PAYLOAD, "storing arguments", reterr);

@@ -21,7 +21,7 @@ static int run(struct store *store, struct store_change *change, enum statement 
 int store_cron_set(struct store *store, struct store_change *change, struct aw_error *reterr)
 {
     const struct store_schedule *schedule = change->schedule;
-    sqlite3_stmt *statement = store->statements[STATEMENT_CRON_SET];
+    sqlite3_stmt *statement = store_statement(store, STATEMENT_CRON_SET);
     (void)sqlite3_bind_text(statement, 1, schedule->name, -1, SQLITE_STATIC);
     (void)sqlite3_bind_text(statement, 2, schedule->expression, -1, SQLITE_STATIC);
     (void)sqlite3_bind_text(statement, 3, schedule->zone, -1, SQLITE_STATIC);
@@ -37,7 +37,7 @@ int store_cron_step(struct store *store, struct store_change *change, struct aw_
     const struct store_schedule *schedule = change->schedule;
     const struct job_extras *extras = change->job ? change->job->extras : NULL;
     bool applied = change->applied;
-    sqlite3_stmt *statement = store->statements[STATEMENT_CRON_STEP];
+    sqlite3_stmt *statement = store_statement(store, STATEMENT_CRON_STEP);
     (void)sqlite3_bind_text(statement, 1, schedule->name, -1, SQLITE_STATIC);
     bind_number(statement, 2, schedule->next_ms);
     bind_number(statement, 3, schedule->last_ms);
@@ -51,7 +51,7 @@ int store_cron_step(struct store *store, struct store_change *change, struct aw_
 
 int store_cron_delete(struct store *store, struct store_change *change, struct aw_error *reterr)
 {
-    sqlite3_stmt *statement = store->statements[STATEMENT_CRON_DELETE];
+    sqlite3_stmt *statement = store_statement(store, STATEMENT_CRON_DELETE);
     (void)sqlite3_bind_text(statement, 1, change->schedule->name, -1, SQLITE_STATIC);
     return run(store, change, STATEMENT_CRON_DELETE, "deleting a schedule", reterr);
 }
@@ -59,7 +59,7 @@ int store_cron_delete(struct store *store, struct store_change *change, struct a
 int store_read_schedules(struct store *store, store_schedule_visitor visitor, void *context,
                          struct aw_error *reterr)
 {
-    sqlite3_stmt *statement = store->statements[STATEMENT_CRON_READ];
+    sqlite3_stmt *statement = store_statement(store, STATEMENT_CRON_READ);
     int code = SQLITE_DONE;
     bool more = true;
     while (more && (code = sqlite3_step(statement)) == SQLITE_ROW) {

@@ -27,7 +27,7 @@ void store_change_discard(struct store_change *change)
 int store_head(struct store *store, uint64_t id, struct job_head *ret_head,
                struct aw_error *reterr)
 {
-    sqlite3_stmt *statement = store->statements[STATEMENT_HEAD];
+    sqlite3_stmt *statement = store_statement(store, STATEMENT_HEAD);
     store_bind_number(statement, 1, id);
     int result = store_one(store, STATEMENT_HEAD, "looking at a job", reterr);
     if (result <= 0)
@@ -51,7 +51,7 @@ int store_head(struct store *store, uint64_t id, struct job_head *ret_head,
 static int load_woken(struct store *store, struct store_change *change, uint64_t id,
                       struct aw_error *reterr)
 {
-    sqlite3_stmt *statement = store->statements[STATEMENT_READ_JOB];
+    sqlite3_stmt *statement = store_statement(store, STATEMENT_READ_JOB);
     store_bind_number(statement, 1, id);
     int result = store_one(store, STATEMENT_READ_JOB, "reading a released job", reterr);
     if (result <= 0)
@@ -78,7 +78,7 @@ static int let_go(struct store *store, struct store_change *change, uint64_t id,
     bool wakes = store->wake_left > 0 && store->wake_bytes_left > 0;
     enum job_state state = due_ms > change->now_ms || !wakes ? JOB_SCHEDULED : JOB_READY;
     uint64_t at_ms = due_ms > change->now_ms ? due_ms : change->now_ms;
-    sqlite3_stmt *statement = store->statements[STATEMENT_UNBLOCK];
+    sqlite3_stmt *statement = store_statement(store, STATEMENT_UNBLOCK);
     store_bind_number(statement, 1, id);
     store_bind_number(statement, 2, state);
     if (state == JOB_SCHEDULED)
@@ -99,7 +99,7 @@ static int let_go(struct store *store, struct store_change *change, uint64_t id,
 int store_unblock(struct store *store, struct store_change *change, uint64_t id,
                   struct aw_error *reterr)
 {
-    sqlite3_stmt *statement = store->statements[STATEMENT_EXTRA_UNBLOCK];
+    sqlite3_stmt *statement = store_statement(store, STATEMENT_EXTRA_UNBLOCK);
     store_bind_number(statement, 1, id);
     int result = store_one(store, STATEMENT_EXTRA_UNBLOCK, "releasing a job", reterr);
     if (result <= 0)
@@ -131,7 +131,7 @@ int store_unblock(struct store *store, struct store_change *change, uint64_t id,
 static int end_row(struct store *store, const struct ended_job *ended, uint64_t now_ms,
                    struct aw_error *reterr)
 {
-    sqlite3_stmt *statement = store->statements[STATEMENT_END];
+    sqlite3_stmt *statement = store_statement(store, STATEMENT_END);
     store_bind_number(statement, 1, ended->id);
     store_bind_number(statement, 2, ended->state);
     store_bind_number(statement, 3, ended->purge_ms);
@@ -188,7 +188,7 @@ int store_end_job(struct store *store, struct store_change *change, uint64_t id,
 static int free_serial(struct store *store, struct store_change *change,
                        const struct argument *serial, int64_t position, struct aw_error *reterr)
 {
-    sqlite3_stmt *statement = store->statements[STATEMENT_SERIAL_FIRST];
+    sqlite3_stmt *statement = store_statement(store, STATEMENT_SERIAL_FIRST);
     (void)sqlite3_bind_blob(statement, 1, serial->data, (int)serial->size, SQLITE_STATIC);
     int result = store_one(store, STATEMENT_SERIAL_FIRST, "the next of a SERIAL", reterr);
     if (result <= 0)
@@ -202,7 +202,7 @@ static int free_serial(struct store *store, struct store_change *change,
 static int end_extra(struct store *store, struct store_change *change,
                      const struct ending *ending, struct aw_error *reterr)
 {
-    sqlite3_stmt *statement = store->statements[STATEMENT_EXTRA_END];
+    sqlite3_stmt *statement = store_statement(store, STATEMENT_EXTRA_END);
     store_bind_number(statement, 1, ending->id);
     int result = store_one(store, STATEMENT_EXTRA_END, "ending a job", reterr);
     if (result <= 0)
@@ -217,7 +217,7 @@ static int end_extra(struct store *store, struct store_change *change,
     int64_t position = sqlite3_column_int64(statement, 1);
     result = store_one_end(store, STATEMENT_EXTRA_END, "ending a job", reterr);
     if (result == 0 && (ending->flags & JOB_HAS_AFTER)) {
-        store_bind_number(store->statements[STATEMENT_PARENTS_FORGET], 1, ending->id);
+        store_bind_number(store_statement(store, STATEMENT_PARENTS_FORGET), 1, ending->id);
         result = store_run(store, STATEMENT_PARENTS_FORGET, "ending a job", reterr);
     }
     if (result == 0 && serial.size > 0)
@@ -271,7 +271,7 @@ static int expire_one(struct store *store, struct store_change *change, uint64_t
         change->changed++;
         return store_end_job(store, change, id, JOB_DEAD, "EXPIRED", EXPIRED_MESSAGE, reterr);
     }
-    store_bind_number(store->statements[STATEMENT_EXPIRE_NEVER], 1, id);
+    store_bind_number(store_statement(store, STATEMENT_EXPIRE_NEVER), 1, id);
     return store_run(store, STATEMENT_EXPIRE_NEVER, "looking for expired jobs", reterr);
 }
 
@@ -279,7 +279,7 @@ int store_expire(struct store *store, struct store_change *change, struct aw_err
 {
     int result = 0;
     for (uint32_t i = 0; i < change->limit && result == 0; i++) {
-        sqlite3_stmt *statement = store->statements[STATEMENT_EXPIRED];
+        sqlite3_stmt *statement = store_statement(store, STATEMENT_EXPIRED);
         store_bind_number(statement, 1, change->now_ms);
         result = store_one(store, STATEMENT_EXPIRED, "looking for expired jobs", reterr);
         if (result <= 0)

@@ -17,7 +17,7 @@ int store_look_for_dependencies(struct store *store, struct aw_error *reterr)
     if (result <= 0)
         return result;
     store->has_dependencies =
-        sqlite3_column_int(store->statements[STATEMENT_ANY_DEPENDENCY], 0) != 0;
+        sqlite3_column_int(store_statement(store, STATEMENT_ANY_DEPENDENCY), 0) != 0;
     return store_one_end(store, STATEMENT_ANY_DEPENDENCY, "looking for dependencies", reterr);
 }
 
@@ -82,7 +82,7 @@ int store_parents_look(struct store *store, const struct job *job, struct parent
 int store_parents_write(struct store *store, const struct job *job, struct aw_error *reterr)
 {
     const struct job_extras *extras = job->extras;
-    sqlite3_stmt *statement = store->statements[STATEMENT_PARENT_INSERT];
+    sqlite3_stmt *statement = store_statement(store, STATEMENT_PARENT_INSERT);
     uint32_t bind = 0;
     int result = 0;
     for (uint32_t i = 0; i < extras->parent_count && result == 0; i++) {
@@ -123,7 +123,7 @@ static int release_child(struct store *store, struct store_change *change, uint6
 static int release_next(struct store *store, struct store_change *change,
                         const struct ending *parent, struct aw_error *reterr)
 {
-    sqlite3_stmt *statement = store->statements[STATEMENT_CHILD];
+    sqlite3_stmt *statement = store_statement(store, STATEMENT_CHILD);
     store_bind_number(statement, 1, parent->id);
     int result = store_one(store, STATEMENT_CHILD, "releasing jobs", reterr);
     if (result <= 0)
@@ -132,7 +132,7 @@ static int release_next(struct store *store, struct store_change *change,
     bool live = sqlite3_column_int(statement, 1) != 0;
     enum onfail onfail = (enum onfail)sqlite3_column_int(statement, 2);
     result = store_one_end(store, STATEMENT_CHILD, "releasing jobs", reterr);
-    statement = store->statements[STATEMENT_CHILD_RELEASED];
+    statement = store_statement(store, STATEMENT_CHILD_RELEASED);
     store_bind_number(statement, 1, parent->id);
     store_bind_number(statement, 2, child);
     if (result == 0)
@@ -151,17 +151,17 @@ static int release_some(struct store *store, struct store_change *change,
         if (result <= 0)
             return result;
     }
-    store_bind_number(store->statements[STATEMENT_CHILD], 1, parent->id);
+    store_bind_number(store_statement(store, STATEMENT_CHILD), 1, parent->id);
     int result = store_one(store, STATEMENT_CHILD, "releasing jobs", reterr);
     if (result > 0)
-        (void)sqlite3_reset(store->statements[STATEMENT_CHILD]);
+        (void)sqlite3_reset(store_statement(store, STATEMENT_CHILD));
     return result;
 }
 
 static int values_wanted(struct store *store, uint64_t parent, bool *ret_wanted,
                          struct aw_error *reterr)
 {
-    sqlite3_stmt *statement = store->statements[STATEMENT_BIND_WANTED];
+    sqlite3_stmt *statement = store_statement(store, STATEMENT_BIND_WANTED);
     store_bind_number(statement, 1, parent);
     int result = store_one(store, STATEMENT_BIND_WANTED, "looking for values", reterr);
     *ret_wanted = result > 0 && sqlite3_column_int(statement, 0) != 0;
@@ -176,7 +176,7 @@ static int note_ending(struct store *store, const struct ending *parent, struct 
     int result = 0;
     if (parent->result)
         result = values_wanted(store, parent->id, &wanted, reterr);
-    sqlite3_stmt *statement = store->statements[STATEMENT_ENDING_INSERT];
+    sqlite3_stmt *statement = store_statement(store, STATEMENT_ENDING_INSERT);
     store_bind_number(statement, 1, parent->id);
     store_bind_number(statement, 2, parent->state);
     store_bind_number(statement, 3, parent->has_header);
@@ -208,7 +208,7 @@ int store_release_pending(struct store *store, bool *ret_pending, struct aw_erro
     int result = store_one(store, STATEMENT_ENDING_FIRST, "looking for releases", reterr);
     *ret_pending = result > 0;
     if (result > 0)
-        (void)sqlite3_reset(store->statements[STATEMENT_ENDING_FIRST]);
+        (void)sqlite3_reset(store_statement(store, STATEMENT_ENDING_FIRST));
     return result < 0 ? result : 0;
 }
 
@@ -216,7 +216,7 @@ int store_release_pending(struct store *store, bool *ret_pending, struct aw_erro
  * possible. Its row is read until then: the result is not copied. */
 static int release_first(struct store *store, struct store_change *change, struct aw_error *reterr)
 {
-    sqlite3_stmt *statement = store->statements[STATEMENT_ENDING_FIRST];
+    sqlite3_stmt *statement = store_statement(store, STATEMENT_ENDING_FIRST);
     int result = store_one(store, STATEMENT_ENDING_FIRST, "looking for releases", reterr);
     if (result <= 0)
         return result;
@@ -233,7 +233,7 @@ static int release_first(struct store *store, struct store_change *change, struc
         change->unfinished = true;
         return result < 0 ? result : 0;
     }
-    store_bind_number(store->statements[STATEMENT_ENDING_DELETE], 1, parent.id);
+    store_bind_number(store_statement(store, STATEMENT_ENDING_DELETE), 1, parent.id);
     result = store_run(store, STATEMENT_ENDING_DELETE, "releasing jobs", reterr);
     return result < 0 ? result : 1;
 }

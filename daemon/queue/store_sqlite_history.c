@@ -15,7 +15,7 @@ static int insert(struct store *store, const struct store_change *change, int64_
                   struct aw_error *reterr)
 {
     const struct job *job = change->job;
-    sqlite3_stmt *statement = store->statements[STATEMENT_ATTEMPT_INSERT];
+    sqlite3_stmt *statement = store_statement(store, STATEMENT_ATTEMPT_INSERT);
     (void)sqlite3_bind_int64(statement, 1, (int64_t)job->id);
     if (job->started_ms)
         (void)sqlite3_bind_int64(statement, 2, (int64_t)job->started_ms);
@@ -42,13 +42,13 @@ int store_note_attempt(struct store *store, const struct store_change *change,
     int64_t number = 0;
     int result = insert(store, change, &number, reterr);
     if (result == 0) {
-        (void)sqlite3_bind_int64(store->statements[STATEMENT_ATTEMPT_FLAG], 1,
+        (void)sqlite3_bind_int64(store_statement(store, STATEMENT_ATTEMPT_FLAG), 1,
                                  (int64_t)change->job->id);
         result = store_run(store, STATEMENT_ATTEMPT_FLAG, "storing a failed attempt", reterr);
     }
     if (result < 0 || number <= ATTEMPTS_KEPT)
         return result;
-    sqlite3_stmt *trim = store->statements[STATEMENT_ATTEMPT_TRIM];
+    sqlite3_stmt *trim = store_statement(store, STATEMENT_ATTEMPT_TRIM);
     (void)sqlite3_bind_int64(trim, 1, (int64_t)change->job->id);
     (void)sqlite3_bind_int64(trim, 2, number - ATTEMPTS_KEPT);
     return store_run(store, STATEMENT_ATTEMPT_TRIM, "deleting an old attempt", reterr);
@@ -58,7 +58,7 @@ int store_read_attempts(struct store *store, uint64_t id,
                         void (*visitor)(void *context, const struct stored_attempt *),
                         void *context, struct aw_error *reterr)
 {
-    sqlite3_stmt *statement = store->statements[STATEMENT_READ_ATTEMPTS];
+    sqlite3_stmt *statement = store_statement(store, STATEMENT_READ_ATTEMPTS);
     (void)sqlite3_bind_int64(statement, 1, (int64_t)id);
     int code;
     while ((code = sqlite3_step(statement)) == SQLITE_ROW) {

@@ -21,7 +21,7 @@ static void bind_key(sqlite3_stmt *statement, int index, const struct argument *
 static int look_for_key(struct store *store, const struct argument *key, uint64_t *ret_id,
                         struct aw_error *reterr)
 {
-    sqlite3_stmt *statement = store->statements[STATEMENT_KEY_OWNER];
+    sqlite3_stmt *statement = store_statement(store, STATEMENT_KEY_OWNER);
     bind_key(statement, 1, key);
     int result = store_one(store, STATEMENT_KEY_OWNER, "looking for a KEY", reterr);
     *ret_id = result > 0 ? (uint64_t)sqlite3_column_int64(statement, 0) : 0;
@@ -33,7 +33,7 @@ static int look_for_key(struct store *store, const struct argument *key, uint64_
 static int look_for_serial(struct store *store, const struct argument *serial, bool *ret_found,
                            struct aw_error *reterr)
 {
-    bind_key(store->statements[STATEMENT_SERIAL_FIRST], 1, serial);
+    bind_key(store_statement(store, STATEMENT_SERIAL_FIRST), 1, serial);
     int result = store_one(store, STATEMENT_SERIAL_FIRST, "looking for a SERIAL", reterr);
     *ret_found = result > 0;
     return result > 0 ? store_one_end(store, STATEMENT_SERIAL_FIRST, "looking for a SERIAL", reterr)
@@ -44,7 +44,7 @@ static int write_extra(struct store *store, const struct job *job, uint32_t bloc
                        struct aw_error *reterr)
 {
     const struct job_extras *extras = job->extras;
-    sqlite3_stmt *statement = store->statements[STATEMENT_EXTRA_INSERT];
+    sqlite3_stmt *statement = store_statement(store, STATEMENT_EXTRA_INSERT);
     store_bind_number(statement, 1, job->id);
     bind_key(statement, 2, &extras->key);
     bind_key(statement, 3, &extras->serial);
@@ -140,7 +140,7 @@ int store_check_insert(struct store *store, const struct store_change *change, b
 static int read_parents(struct store *store, uint64_t id, uint64_t **ret_ids, uint32_t *ret_count,
                         struct aw_error *reterr)
 {
-    sqlite3_stmt *statement = store->statements[STATEMENT_PARENTS];
+    sqlite3_stmt *statement = store_statement(store, STATEMENT_PARENTS);
     uint64_t *ids = calloc(PARENTS_MAX, sizeof *ids);
     if (!ids)
         return aw_error_set(reterr, -ENOMEM, "queue: no memory for a job's dependencies");
@@ -165,7 +165,7 @@ static struct argument column_key(sqlite3_stmt *statement, int column)
 int store_visit_extra(struct store *store, struct stored_job *row, store_visitor visitor,
                       void *context, struct aw_error *reterr)
 {
-    sqlite3_stmt *statement = store->statements[STATEMENT_EXTRA_READ];
+    sqlite3_stmt *statement = store_statement(store, STATEMENT_EXTRA_READ);
     struct stored_extra extra = {.expire_ms = 0};
     uint64_t *parents = NULL;
     store_bind_number(statement, 1, row->id);

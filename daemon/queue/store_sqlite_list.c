@@ -5,7 +5,7 @@ int store_list_ready(struct store *store, const struct lane *lane, struct lane_k
                      uint64_t id_max, uint32_t limit, struct lane_key *keys, uint32_t *ret_count,
                      struct aw_error *reterr)
 {
-    sqlite3_stmt *statement = store->statements[STATEMENT_LIST_READY];
+    sqlite3_stmt *statement = store_statement(store, STATEMENT_LIST_READY);
     (void)sqlite3_bind_int64(statement, 1, lane->id);
     (void)sqlite3_bind_int64(statement, 2, after.priority);
     (void)sqlite3_bind_int64(statement, 3, (int64_t)after.id);
@@ -27,7 +27,7 @@ int store_list_ready(struct store *store, const struct lane *lane, struct lane_k
 int store_list_held(struct store *store, const struct lane *lane, uint64_t before, uint32_t limit,
                     uint64_t *ids, uint32_t *ret_count, struct aw_error *reterr)
 {
-    sqlite3_stmt *statement = store->statements[STATEMENT_LIST_HELD];
+    sqlite3_stmt *statement = store_statement(store, STATEMENT_LIST_HELD);
     (void)sqlite3_bind_int64(statement, 1, lane->id);
     (void)sqlite3_bind_int64(statement, 2, (int64_t)before);
     (void)sqlite3_bind_int64(statement, 3, limit);

@@ -6,7 +6,7 @@
 int store_pause(struct store *store, struct store_change *change, struct aw_error *reterr)
 {
     enum statement which = change->now_ms ? STATEMENT_PAUSE : STATEMENT_RESUME;
-    sqlite3_stmt *statement = store->statements[which];
+    sqlite3_stmt *statement = store_statement(store, which);
     store_bind_number(statement, 1, change->id);
     (void)sqlite3_bind_text(statement, 2, change->name, -1, SQLITE_STATIC);
     if (change->now_ms)
@@ -19,7 +19,7 @@ int store_pause(struct store *store, struct store_change *change, struct aw_erro
 int store_read_paused(struct store *store, store_paused_visitor visitor, void *context,
                       struct aw_error *reterr)
 {
-    sqlite3_stmt *statement = store->statements[STATEMENT_READ_PAUSED];
+    sqlite3_stmt *statement = store_statement(store, STATEMENT_READ_PAUSED);
     int result = 0;
     int code = SQLITE_DONE;
     while (result == 0 && (code = sqlite3_step(statement)) == SQLITE_ROW)

@@ -67,12 +67,12 @@ void store_row(struct store *store, sqlite3_stmt *statement, struct stored_job *
 /* Few jobs have one: it is looked up then. */
 static int store_expiry(struct store *store, uint64_t id, uint64_t *ret_expire_ms)
 {
-    store_bind_number(store->statements[STATEMENT_EXTRA_READ], 1, id);
+    store_bind_number(store_statement(store, STATEMENT_EXTRA_READ), 1, id);
     int result = store_one(store, STATEMENT_EXTRA_READ, "reading a job's expiry", NULL);
     if (result <= 0)
         return result;
     *ret_expire_ms =
-        (uint64_t)sqlite3_column_int64(store->statements[STATEMENT_EXTRA_READ], 2);
+        (uint64_t)sqlite3_column_int64(store_statement(store, STATEMENT_EXTRA_READ), 2);
     return store_one_end(store, STATEMENT_EXTRA_READ, "reading a job's expiry", NULL);
 }
 
@@ -114,7 +114,7 @@ int store_read_ready(struct store *store, struct lane *lane, struct lane_key aft
                      uint64_t bytes_max, struct job **ret_jobs, bool *ret_end,
                      struct aw_error *reterr)
 {
-    sqlite3_stmt *statement = store->statements[STATEMENT_READ_READY];
+    sqlite3_stmt *statement = store_statement(store, STATEMENT_READ_READY);
     (void)sqlite3_bind_int64(statement, 1, lane->id);
     (void)sqlite3_bind_int64(statement, 2, after.priority);
     (void)sqlite3_bind_int64(statement, 3, (int64_t)after.id);
@@ -155,7 +155,7 @@ int store_read_ready(struct store *store, struct lane *lane, struct lane_key aft
 static int first_number(struct store *store, enum statement which, uint64_t *ret_number,
                         struct aw_error *reterr)
 {
-    sqlite3_stmt *statement = store->statements[which];
+    sqlite3_stmt *statement = store_statement(store, which);
     int code = sqlite3_step(statement);
     *ret_number = code == SQLITE_ROW ? (uint64_t)sqlite3_column_int64(statement, 0) : UINT64_MAX;
     int result = store_result(store, code, "reading the next time", reterr);
@@ -180,7 +180,7 @@ static int visit(struct store *store, enum statement which, uint64_t parameter,
                  store_visitor visitor, void *context, uint32_t *ret_count,
                  struct aw_error *reterr)
 {
-    sqlite3_stmt *statement = store->statements[which];
+    sqlite3_stmt *statement = store_statement(store, which);
     (void)sqlite3_bind_int64(statement, 1, (int64_t)parameter);
     int code = SQLITE_DONE;
     bool more = true;
@@ -213,6 +213,6 @@ int store_scan(struct store *store, uint64_t after, bool with_payload, store_vis
                void *context, struct aw_error *reterr)
 {
     uint32_t count;
-    (void)sqlite3_bind_int(store->statements[STATEMENT_SCAN], 2, with_payload);
+    (void)sqlite3_bind_int(store_statement(store, STATEMENT_SCAN), 2, with_payload);
     return visit(store, STATEMENT_SCAN, after, visitor, context, &count, reterr);
 }

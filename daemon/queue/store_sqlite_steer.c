@@ -20,7 +20,7 @@ struct look {
 static int look_at(struct store *store, uint64_t id, struct look *ret_look,
                    struct aw_error *reterr)
 {
-    sqlite3_stmt *statement = store->statements[STATEMENT_LOOK];
+    sqlite3_stmt *statement = store_statement(store, STATEMENT_LOOK);
     (void)sqlite3_bind_int64(statement, 1, (int64_t)id);
     int code = sqlite3_step(statement);
     *ret_look = (struct look){0};
@@ -42,7 +42,7 @@ static int look_at(struct store *store, uint64_t id, struct look *ret_look,
 static int make_live(struct store *store, enum statement which, enum job_state from,
                      enum job_state to, struct job **ret_job, struct aw_error *reterr)
 {
-    sqlite3_stmt *statement = store->statements[which];
+    sqlite3_stmt *statement = store_statement(store, which);
     int error = 0;
     int code = sqlite3_step(statement);
     if (code == SQLITE_ROW) {
@@ -63,7 +63,7 @@ static int make_live(struct store *store, enum statement which, enum job_state f
 static int ask(struct store *store, enum statement which, uint64_t id, bool *ret_yes,
                struct aw_error *reterr)
 {
-    sqlite3_stmt *statement = store->statements[which];
+    sqlite3_stmt *statement = store_statement(store, which);
     (void)sqlite3_bind_int64(statement, 1, (int64_t)id);
     int code = sqlite3_step(statement);
     *ret_yes = code == SQLITE_ROW;
@@ -95,7 +95,7 @@ static int revive_extra(struct store *store, uint64_t id, unsigned flags, uint64
         return result;
     if (position > store->id_ceiling_next) /* no job may ever get it */
         store->id_ceiling_next = job_id_ceiling(job_id_time_ms(position) + 1000);
-    sqlite3_stmt *statement = store->statements[STATEMENT_REVIVE_EXTRA];
+    sqlite3_stmt *statement = store_statement(store, STATEMENT_REVIVE_EXTRA);
     (void)sqlite3_bind_int64(statement, 1, (int64_t)id);
     (void)sqlite3_bind_int64(statement, 2, (int64_t)position);
     (void)sqlite3_bind_int(statement, 3, blockers);
@@ -117,7 +117,7 @@ static int retry(struct store *store, struct store_change *change, const struct 
     if (result < 0 || !may)
         return result;
     enum job_state to = blocked ? JOB_BLOCKED : JOB_READY;
-    sqlite3_stmt *statement = store->statements[STATEMENT_REVIVE];
+    sqlite3_stmt *statement = store_statement(store, STATEMENT_REVIVE);
     (void)sqlite3_bind_int64(statement, 1, (int64_t)id);
     (void)sqlite3_bind_int(statement, 2, (int)look->state);
     (void)sqlite3_bind_int(statement, 3, (int)to);
@@ -137,7 +137,7 @@ static int promote(struct store *store, uint64_t id, const struct look *look, st
 {
     if (look->state != JOB_SCHEDULED)
         return 0;
-    (void)sqlite3_bind_int64(store->statements[STATEMENT_PROMOTE], 1, (int64_t)id);
+    (void)sqlite3_bind_int64(store_statement(store, STATEMENT_PROMOTE), 1, (int64_t)id);
     return make_live(store, STATEMENT_PROMOTE, JOB_SCHEDULED, JOB_READY, ret_job, reterr);
 }
 
@@ -154,7 +154,7 @@ static int delete(struct store *store, struct store_change *change, const struct
         store_unwake(change, change->id);
         state = JOB_CANCELLED;
     }
-    sqlite3_stmt *statement = store->statements[STATEMENT_DELETE_FINISHED];
+    sqlite3_stmt *statement = store_statement(store, STATEMENT_DELETE_FINISHED);
     (void)sqlite3_bind_int64(statement, 1, (int64_t)change->id);
     (void)sqlite3_bind_int(statement, 2, (int)state);
     result = store_run(store, STATEMENT_DELETE_FINISHED, "deleting a job", reterr);

@@ -38,7 +38,7 @@ int store_begin(struct store *store, struct aw_error *reterr)
 static int insert_lane(struct store *store, const struct lane *lane, const char *queue,
                        struct aw_error *reterr)
 {
-    sqlite3_stmt *statement = store->statements[STATEMENT_LANE_INSERT];
+    sqlite3_stmt *statement = store_statement(store, STATEMENT_LANE_INSERT);
     store_bind_number(statement, 1, lane->id);
     (void)sqlite3_bind_text(statement, 2, queue, -1, SQLITE_STATIC);
     (void)sqlite3_bind_text(statement, 3, lane->target_name, -1, SQLITE_STATIC);
@@ -51,7 +51,7 @@ static int write_counts(struct store *store, struct aw_error *reterr)
         int result = 0;
         if (!lane->stored)
             result = insert_lane(store, lane, lane_queue_name(lane), reterr);
-        sqlite3_stmt *statement = store->statements[STATEMENT_LANE_COUNTS];
+        sqlite3_stmt *statement = store_statement(store, STATEMENT_LANE_COUNTS);
         store_bind_number(statement, 1, lane->id);
         for (int state = 0; state < JOB_STATES; state++)
             (void)sqlite3_bind_int64(statement, 2 + state,
@@ -90,7 +90,7 @@ static int write_ceiling(struct store *store, struct aw_error *reterr)
 {
     if (store->id_ceiling_next == store->id_ceiling)
         return 0;
-    store_bind_number(store->statements[STATEMENT_CEILING], 1, store->id_ceiling_next);
+    store_bind_number(store_statement(store, STATEMENT_CEILING), 1, store->id_ceiling_next);
     return store_run(store, STATEMENT_CEILING, "raising the ceiling of ids", reterr);
 }
 

@@ -26,7 +26,7 @@ static enum statement statement_of(enum job_state state)
 int store_walk(struct store *store, const struct store_walk *walk, store_visitor visitor,
                void *context, struct aw_error *reterr)
 {
-    sqlite3_stmt *statement = store->statements[statement_of(walk->state)];
+    sqlite3_stmt *statement = store_statement(store, statement_of(walk->state));
     (void)sqlite3_bind_int(statement, 5, walk->with_payload);
     (void)sqlite3_bind_int(statement, 1, (int)walk->state);
     (void)sqlite3_bind_int64(statement, 2, walk->lane);

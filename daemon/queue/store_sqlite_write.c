@@ -59,7 +59,7 @@ int store_write_inserts(struct store *store, struct aw_error *reterr)
     store->insert_count = 0;
     for (uint32_t i = 0; i < count && result == 0; i += rows) {
         for (uint32_t row = 0; row < rows; row++)
-            bind_job(store->statements[which], (int)(row * INSERT_PARAMETERS),
+            bind_job(store_statement(store, which), (int)(row * INSERT_PARAMETERS),
                      store->inserts[i + row]);
         result = store_run(store, which, "storing jobs", reterr);
     }
@@ -76,7 +76,7 @@ static void count_insert(struct store *store, const struct job *job)
 int store_write_job(struct store *store, const struct job *job, struct aw_error *reterr)
 {
     count_insert(store, job);
-    bind_job(store->statements[STATEMENT_INSERT], 0, job);
+    bind_job(store_statement(store, STATEMENT_INSERT), 0, job);
     return store_run(store, STATEMENT_INSERT, "storing a job", reterr);
 }
 
@@ -97,7 +97,7 @@ static uint32_t stored_attempts(const struct store_change *change)
 static int delete_finished(struct store *store, struct store_change *change,
                            struct aw_error *reterr)
 {
-    sqlite3_stmt *statement = store->statements[STATEMENT_DELETE];
+    sqlite3_stmt *statement = store_statement(store, STATEMENT_DELETE);
     store_bind_number(statement, 1, change->job->id);
     store_bind_number(statement, 2, stored_attempts(change));
     int result = store_run(store, STATEMENT_DELETE, "deleting a finished job", reterr);
@@ -124,7 +124,7 @@ static int finish_for_others(struct store *store, struct store_change *change,
     int result = store_job_ended(store, change, &ending, reterr);
     if (result < 0 || change->purge_ms != 0)
         return result;
-    sqlite3_stmt *statement = store->statements[STATEMENT_DELETE_ENDED];
+    sqlite3_stmt *statement = store_statement(store, STATEMENT_DELETE_ENDED);
     store_bind_number(statement, 1, job->id);
     store_count(store, job->lane, change->state, JOB_STATES, job->payload_size);
     return store_run(store, STATEMENT_DELETE_ENDED, "deleting a finished job", reterr);
@@ -136,7 +136,7 @@ static int finish_job(struct store *store, struct store_change *change, struct a
     if (change->purge_ms == 0 && !matters)
         return delete_finished(store, change, reterr);
     const struct job *job = change->job;
-    sqlite3_stmt *statement = store->statements[STATEMENT_FINISH];
+    sqlite3_stmt *statement = store_statement(store, STATEMENT_FINISH);
     store_bind_number(statement, 1, job->id);
     store_bind_number(statement, 2, stored_attempts(change));
     store_bind_number(statement, 3, change->state);
@@ -164,7 +164,7 @@ static int finish_job(struct store *store, struct store_change *change, struct a
 static int retry_job(struct store *store, struct store_change *change, struct aw_error *reterr)
 {
     const struct job *job = change->job;
-    sqlite3_stmt *statement = store->statements[STATEMENT_RETRY];
+    sqlite3_stmt *statement = store_statement(store, STATEMENT_RETRY);
     store_bind_number(statement, 1, job->id);
     store_bind_number(statement, 2, stored_attempts(change));
     store_bind_number(statement, 3, job->due_ms);
@@ -182,13 +182,13 @@ static int retry_job(struct store *store, struct store_change *change, struct aw
     if (result < 0 || !(job->flags & JOB_HAS_EXPIRY))
         return result;
     /* it has been started */
-    store_bind_number(store->statements[STATEMENT_EXPIRE_NEVER], 1, job->id);
+    store_bind_number(store_statement(store, STATEMENT_EXPIRE_NEVER), 1, job->id);
     return store_run(store, STATEMENT_EXPIRE_NEVER, "storing a retry", reterr);
 }
 
 static int mark_job(struct store *store, struct store_change *change, struct aw_error *reterr)
 {
-    sqlite3_stmt *statement = store->statements[STATEMENT_MARK];
+    sqlite3_stmt *statement = store_statement(store, STATEMENT_MARK);
     store_bind_number(statement, 1, change->job->id);
     store_bind_number(statement, 2, change->job->attempts);
     store_bind_time(statement, 3, change->now_ms);
@@ -206,7 +206,7 @@ static struct lane *row_lane(struct store *store, sqlite3_stmt *statement, int c
 static int cancel_from(struct store *store, struct store_change *change, enum job_state from,
                        struct aw_error *reterr)
 {
-    sqlite3_stmt *statement = store->statements[STATEMENT_CANCEL];
+    sqlite3_stmt *statement = store_statement(store, STATEMENT_CANCEL);
     store_bind_number(statement, 1, change->id);
     store_bind_number(statement, 2, change->now_ms);
     store_bind_number(statement, 3, from);
@@ -241,7 +241,7 @@ int store_cancel(struct store *store, struct store_change *change, struct aw_err
 static int drop_cancelled(struct store *store, struct store_change *change, uint64_t id,
                           struct lane *lane, struct aw_error *reterr)
 {
-    store_bind_number(store->statements[STATEMENT_DROP], 1, id);
+    store_bind_number(store_statement(store, STATEMENT_DROP), 1, id);
     int result = store_run(store, STATEMENT_DROP, "deleting a waiting job", reterr);
     if (result == 0 && lane)
         store_count(store, lane, JOB_CANCELLED, JOB_STATES, 0);
@@ -266,7 +266,7 @@ static int drop_job(struct store *store, struct store_change *change, struct aw_
 
 static int wake_jobs(struct store *store, struct store_change *change, struct aw_error *reterr)
 {
-    sqlite3_stmt *statement = store->statements[STATEMENT_WAKE];
+    sqlite3_stmt *statement = store_statement(store, STATEMENT_WAKE);
     store_bind_number(statement, 1, change->now_ms);
     store_bind_number(statement, 2, change->limit);
     store_bind_number(statement, 3, change->bytes_max);
@@ -294,7 +294,7 @@ static int wake_jobs(struct store *store, struct store_change *change, struct aw
 
 static int purge_jobs(struct store *store, struct store_change *change, struct aw_error *reterr)
 {
-    sqlite3_stmt *statement = store->statements[STATEMENT_PURGE];
+    sqlite3_stmt *statement = store_statement(store, STATEMENT_PURGE);
     store_bind_number(statement, 1, change->now_ms);
     store_bind_number(statement, 2, change->limit);
     int code;

@@ -58,8 +58,9 @@ def test_run_ends_with_its_client(three, postgres):
 # --- sockets with fewer rights -------------------------------------------------------------------
 
 RIGHTS = {
-    "submit": (["SUBMIT", "RUN", "AWAIT", "CANCEL", "JOB"],
-               ["JOBS", "QUEUES", "TARGETS", "METRICS", "SHUTDOWN", "RELOAD", "BACKUP", "RESERVE",
+    "submit": (["SUBMIT", "RUN", "AWAIT", "JOB"],
+               ["CANCEL", "RETRY", "DELETE", "PROMOTE", "JOBS", "QUEUES",
+                "TARGETS", "METRICS", "SHUTDOWN", "RELOAD", "BACKUP", "RESERVE",
                 "PSUBSCRIBE", "QUEUE", "TARGET", "ACK", "PROGRESS"]),
     "work": (["RESERVE", "ACK", "NACK", "EXTEND", "PROGRESS"],
              ["SUBMIT", "RUN", "CANCEL", "JOBS", "METRICS", "SHUTDOWN", "AWAIT", "ENTER"]),
