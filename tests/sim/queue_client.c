@@ -161,7 +161,7 @@ static void cancel(struct broker *broker)
         return;
     struct kept_job *job = &queue_book()->jobs[token];
     bool was_final = job->final != NOT_FINAL;
-    job->cancel_asked = job->cancel_asked || !was_final;
+    job->cancel_asked = job->cancel_asked || !was_final || job->retried;
     uint64_t limit_ns = aw_after_ms(CANCEL_MAX_MS);
     int count = broker_cancel(broker, &job->id, 1);
     if (aw_now_ns() > limit_ns)
