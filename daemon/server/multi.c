@@ -129,6 +129,7 @@ void multi_queue(struct connection *connection, struct argument *arguments, uint
     struct multi *multi = connection->multi;
     struct aw_error error;
     error.code[0] = '\0';
+    error.message[0] = '\0';
     int result = check(connection, arguments + 1, count - 1, &error);
     if (result == 0 && !multi->failed && !keep(multi, arguments + 1, count - 1))
         result = aw_error_set_code(&error, -ENOMEM, "FULL", "no memory for the job");
@@ -137,7 +138,8 @@ void multi_queue(struct connection *connection, struct argument *arguments, uint
         return;
     }
     multi->failed = true;
-    value_error(reply, error.code[0] ? error.code : "ERR", "%s", error.message);
+    value_error(reply, error.code[0] ? error.code : "ERR", "%s",
+                error.message[0] ? error.message : aw_error_text(result));
 }
 
 /* --- the commands ---------------------------------------------------------------------- */
@@ -204,6 +206,7 @@ static void submit_all(struct connection *connection, struct multi *multi, struc
     struct reply *place = group ? output_take(connection) : NULL;
     struct aw_error error;
     error.code[0] = '\0';
+    error.message[0] = '\0';
     uint32_t number = 0;
     int result = place ? 0 : -ENOMEM;
     while (number < multi->count && result == 0) {
@@ -224,7 +227,7 @@ static void submit_all(struct connection *connection, struct multi *multi, struc
         value_error(reply, "FULL", "no memory for the MULTI");
     else
         value_error(reply, error.code[0] ? error.code : "ERR", "job %u of the MULTI: %s", number,
-                    error.message);
+                    error.message[0] ? error.message : aw_error_text(result));
 }
 
 void command_exec(struct connection *connection, struct argument *arguments, uint32_t count,

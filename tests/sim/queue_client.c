@@ -161,7 +161,8 @@ static void cancel(struct broker *broker)
         return;
     struct kept_job *job = &queue_book()->jobs[token];
     bool was_final = job->final != NOT_FINAL;
-    job->cancel_asked = job->cancel_asked || !was_final;
+    /* one that has ended may be retried by another client meanwhile */
+    job->cancel_asked = job->cancel_asked || !was_final || queue_book()->steers;
     uint64_t limit_ns = aw_after_ms(CANCEL_MAX_MS);
     int count = broker_cancel(broker, &job->id, 1);
     if (aw_now_ns() > limit_ns)
