@@ -6,6 +6,7 @@ import json
 import pytest
 
 from harness import process, wire
+from harness.daemon import LOCAL
 
 HOUR = "3600000"
 FOREVER = "SELECT sleep(3600000)"
@@ -27,6 +28,10 @@ def state_of(client, job):
 
 def error_of(client, job):
     return wire.text(fields_of(client, job)["error"])
+
+
+def promote(client, job):
+    assert client.call("PROMOTE", job) == 1
 
 
 def gather(client, jobs):
@@ -64,7 +69,7 @@ def effect(index, *options):
 def test_after_waits_and_then_runs(local):
     with local.connect() as client:
         make_effects(client)
-        first = submit(client, *effect(1, "DELAY", "300")[1:])
+        first = submit(client, *effect(1, "DELAY", HOUR)[1:])
         second = submit(client, *effect(2)[1:])
         third = submit(client, *effect(3, "AFTER", first, second, first)[1:])
         fields = fields_of(client, third)
@@ -72,6 +77,9 @@ def test_after_waits_and_then_runs(local):
         assert first in fields["after"] and wire.text(fields["onfail"]) == "cancel"
         listed = client.call("JOBS", "STATE", "blocked")[1]
         assert [wire.as_map(job)["id"] for job in listed] == [third]
+        assert client.call("AWAIT", second) == "INSERT 0 1"
+        assert state_of(client, third) == "blocked", "one of two is not enough"
+        promote(client, first)
         assert client.call("AWAIT", third) == "INSERT 0 1"
         assert effects(client) == [2, 1, 3]
         fields = fields_of(client, third)
@@ -122,13 +130,11 @@ def test_wrong_use(local):
 @pytest.mark.parametrize("end", ["dead", "cancelled"])
 def test_failure_cascades(local, end):
     with local.connect() as client:
-        root = submit(client, *(("DELAY", "300", "local", "SELEC") if end == "dead"
-                                else ("DELAY", HOUR, "local", "SELECT 1")))
+        root = submit(client, "DELAY", HOUR, "local", "SELEC")
         child = submit(client, "AFTER", root, "local", "SELECT 1")
         grandchild = submit(client, "AFTER", child, "local", "SELECT 1")
         runs = submit(client, "AFTER", child, "ONFAIL", "run", "local", "SELECT 'ran' AS r")
-        if end == "cancelled":
-            assert client.call("CANCEL", root) == 1
+        assert client.call("CANCEL" if end == "cancelled" else "PROMOTE", root) == 1
         replies = client.call("GATHER", root, child, grandchild, runs)
         assert replies[1].word == replies[2].word == "CANCELLED"
         assert replies[3] == [[b"r"], [b"ran"]]
@@ -145,8 +151,9 @@ def test_fan_out_and_fan_in_of_ten_thousand(local):
         assert int(fields_of(client, last)["blockers"]) == 10000
         too_many = client.call("SUBMIT", "AFTER", *middle, root, last, "local", "SELECT 1")
         assert too_many.word == "ERR" and "10000" in too_many
-        other = submit(client, "DELAY", "100", "local", "SELECT 1")
+        other = submit(client, "DELAY", HOUR, "local", "SELECT 1")
         gate = submit_all(client, (effect(3, "AFTER", other) for _ in range(10000)))
+        promote(client, other)
         assert set(gather(client, gate)) == {"INSERT 0 1"}
         assert effects(client) == [3] * 10000
         assert client.call("CANCEL", root) == 1
@@ -157,9 +164,10 @@ def test_fan_out_and_fan_in_of_ten_thousand(local):
 def test_fan_in_runs_when_all_have_ended(local):
     with local.connect() as client:
         make_effects(client)
-        gate = submit(client, "DELAY", "1000", "local", "SELECT 1")
+        gate = submit(client, "DELAY", HOUR, "local", "SELECT 1")
         parents = submit_all(client, (effect(1, "AFTER", gate) for _ in range(9999)))
         last = submit(client, *effect(2, "AFTER", gate, *parents)[1:])
+        promote(client, gate)
         assert client.call("AWAIT", last) == "INSERT 0 1"
         assert effects(client) == [1] * 9999 + [2]
 
@@ -167,9 +175,10 @@ def test_fan_in_runs_when_all_have_ended(local):
 def test_chain_of_a_thousand(local):
     with local.connect() as client:
         make_effects(client)
-        job = submit(client, *effect(0, "DELAY", "200")[1:])
+        first = job = submit(client, *effect(0, "DELAY", HOUR)[1:])
         for index in range(1, 1000):
             job = submit(client, *effect(index, "AFTER", job)[1:])
+        promote(client, first)
         assert client.call("AWAIT", job) == "INSERT 0 1"
         assert effects(client) == list(range(1000))
 
@@ -227,9 +236,10 @@ def test_graph_survives_a_restart(local):
 
 def test_delay_of_a_blocked_job_is_kept(local):
     with local.connect() as client:
-        first = submit(client, "local", "SELECT sleep(300)")
+        first = submit(client, "DELAY", HOUR, "local", "SELECT 1")
         second = submit(client, "AFTER", first, "DELAY", HOUR, "local", "SELECT 1")
-        client.call("AWAIT", first)
+        assert state_of(client, second) == "blocked"
+        promote(client, first)
         process.wait_until(lambda: state_of(client, second) == "scheduled", 60, "its release")
         assert int(fields_of(client, second)["due"]) > 0
 
@@ -239,11 +249,12 @@ def test_delay_of_a_blocked_job_is_kept(local):
 
 def test_bind_takes_values_of_rows(local):
     with local.connect() as client:
-        rows = submit(client, "DELAY", "200", "local",
+        rows = submit(client, "DELAY", HOUR, "local",
                       "SELECT 10 AS a, 'x' AS b UNION ALL SELECT 20, NULL")
         job = submit(client, "BIND", "2", rows, "1", "0", "BIND", "3", rows, "0", "1", "BIND", "5",
                      rows, "1", "1", "local", "SELECT ? AS a, ? AS b, ? AS c, ? IS NULL AS d",
                      "", "", "own", "")
+        promote(client, rows)
         assert client.call("AWAIT", job) == [[b"a", b"b", b"c", b"d"], [b"20", b"x", b"own", b"1"]]
         assert fields_of(client, job)["arguments"][1] == b"20"
 
@@ -266,9 +277,10 @@ def test_bind_of_a_job_that_is_done(local):
 
 def test_bind_of_what_is_not_there(local):
     with local.connect() as client:
-        rows = submit(client, "DELAY", "300", "local", "SELECT 1 AS one")
+        rows = submit(client, "DELAY", HOUR, "local", "SELECT 1 AS one")
         job = submit(client, "BIND", "2", rows, "1", "0", "local", "SELECT ?", "")
         behind = submit(client, "AFTER", job, "local", "SELECT 1")
+        promote(client, rows)
         reply = client.call("AWAIT", job)
         assert reply.word == "FAILED" and "BIND" in reply and "no such row" in reply
         assert client.call("AWAIT", behind).word == "CANCELLED"
@@ -276,8 +288,9 @@ def test_bind_of_what_is_not_there(local):
 
 def test_bind_and_onfail_run(local):
     with local.connect() as client:
-        dead = submit(client, "DELAY", "200", "local", "SELEC")
+        dead = submit(client, "DELAY", HOUR, "local", "SELEC")
         job = submit(client, "BIND", "2", dead, "0", "0", "ONFAIL", "run", "local", "SELECT ?", "")
+        promote(client, dead)
         reply = client.call("AWAIT", job)
         assert reply.word == "FAILED" and "BIND" in reply
         reply = client.call("SUBMIT", "BIND", "2", dead, "0", "0", "ONFAIL", "run", "local",
@@ -287,35 +300,39 @@ def test_bind_and_onfail_run(local):
 
 def test_bind_survives_keep_zero_and_a_kill(local):
     with local.connect() as client:
-        first = submit(client, "KEEP", "0", "DELAY", "100", "local", "SELECT 'kept' AS v")
-        gate = submit(client, "DELAY", "2000", "local", "SELECT 1")
+        first = submit(client, "KEEP", "0", "DELAY", HOUR, "local", "SELECT 'kept' AS v")
+        gate = submit(client, "DELAY", HOUR, "local", "SELECT 1")
         job = submit(client, "BIND", "2", first, "0", "0", "AFTER", gate, "local",
                      "SELECT ? AS v", "x")
+        promote(client, first)
         process.wait_until(lambda: isinstance(client.call("JOB", first), wire.Error), 60, "its end")
     local.kill()
     local.start()
     with local.connect() as client:
+        promote(client, gate)
         assert client.call("AWAIT", job) == [[b"v"], [b"kept"]]
 
 
 def test_chain_of_binds_counts(local):
     with local.connect() as client:
-        job = submit(client, "DELAY", "100", "local", "SELECT 0 AS n")
+        first = job = submit(client, "DELAY", HOUR, "local", "SELECT 0 AS n")
         for _ in range(200):
             job = submit(client, "BIND", "2", job, "0", "0", "local",
                          "SELECT CAST(? AS INTEGER) + 1 AS n", "")
+        promote(client, first)
         assert client.call("AWAIT", job) == [[b"n"], [b"200"]]
 
 
 def test_bind_across_engines(client, table, redis_client):
     """A row of PostgreSQL into Redis, an array of Redis into SQLite, and that into PostgreSQL."""
-    row = submit(client, "DELAY", "200", "main", "SELECT 'list' AS k, NULL AS n, 42 AS v")
+    row = submit(client, "DELAY", HOUR, "main", "SELECT 'list' AS k, NULL AS n, 42 AS v")
     push = submit(client, "BIND", "2", row, "0", "0", "BIND", "3", row, "0", "2", "BIND", "4", row,
                   "0", "1", "cache", "RPUSH", "", "", "")
     pair = submit(client, "AFTER", push, "cache", "LRANGE", "list", "0", "-1")
     local = submit(client, "BIND", "2", pair, "0", "0", "local", "SELECT ? + 1 AS n", "")
     stored = submit(client, "BIND", "2", local, "0", "0", "main",
                     f"INSERT INTO {table}(v) VALUES ($1)", "")
+    promote(client, row)
     assert client.call("AWAIT", stored) == "INSERT 0 1"
     assert redis_client.lrange("list", 0, -1) == [b"42", b""], "Redis has no NULL"
     assert client.call("RUN", "main", f"SELECT v FROM {table}")[1:] == [[b"43"]]
@@ -348,13 +365,44 @@ def test_expire_in_every_waiting_state(make_daemon):
         assert state_of(client, ready) == "dead"
 
 
-def test_expire_does_not_touch_what_has_started(local):
-    with local.connect() as client:
-        runs = submit(client, "EXPIRE", "300", "local", "SELECT sleep(1500) AS s")
-        retried = submit(client, "EXPIRE", "600", "TIMEOUT", "50", "RETRY", "1", "BACKOFF", "1500",
-                         "1500", "local", FOREVER)
-        process.wait_until(lambda: int(fields_of(client, retried)["attempts"]) == 1, 60, "a retry")
-        assert not isinstance(client.call("AWAIT", runs), wire.Error)
+def start_in_time(client, begun, *words):
+    """A job that began before it expired, and its EXPIRE; a slow machine needs a longer one."""
+    for expire in ("300", "3000", "30000"):
+        job = submit(client, "EXPIRE", expire, *words)
+        if process.wait_until(lambda one=job: begun(one) and "begun" or state_of(client, one)
+                              == "dead" and "late", 60, "its start or its end") == "begun":
+            return job, expire
+        assert error_of(client, job).startswith("EXPIRED ")
+    raise AssertionError("no job has begun within 30 s")
+
+
+def wait_expired(client, expire):
+    """Until an EXPIRE that began before this call is over: that of a later job is."""
+    later = submit(client, "DELAY", HOUR, "EXPIRE", expire, "local", "SELECT 1")
+    assert client.call("AWAIT", later).startswith("FAILED EXPIRED ")
+
+
+def test_expire_does_not_touch_what_has_started(make_daemon):
+    own = make_daemon(LOCAL + "[target mail]\ntype = worker\n").start()
+    with own.connect() as client:
+        leased = []
+
+        def reserve(_job):
+            leased[:] = client.call("RESERVE", "mail", "TIMEOUT", "0")
+            return leased
+
+        runs, expire = start_in_time(client, reserve, "mail", "x")
+        wait_expired(client, expire)
+        [[job, token, *_]] = leased
+        assert job == runs and state_of(client, runs) == "running"
+        assert client.call("ACK", job, token, "in time") == "OK"
+        assert client.call("AWAIT", runs) == b"in time"
+        retried, expire = start_in_time(
+            client, lambda one: int(fields_of(client, one)["attempts"]) == 1, "TIMEOUT", "50",
+            "RETRY", "1", "BACKOFF", HOUR, HOUR, "local", FOREVER)
+        wait_expired(client, expire)
+        assert state_of(client, retried) == "scheduled"
+        promote(client, retried)
         reply = client.call("AWAIT", retried)
         assert "TIMEOUT" in reply and int(fields_of(client, retried)["attempts"]) == 2
 

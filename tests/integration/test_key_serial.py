@@ -164,16 +164,22 @@ def test_a_thousand_serial_keys_of_ten_jobs(local):
 def test_serial_waits_for_delays_retries_and_ends(local):
     with local.connect() as client:
         make_order(client)
-        first = submit(client, *serial("k", 0, "DELAY", "300")[1:])
-        second = submit(client, "SERIAL", "k", "TIMEOUT", "50", "RETRY", "1", "BACKOFF", "300",
-                        "300", "local", "SELECT sleep(3600000)")
+        first = submit(client, *serial("k", 0, "DELAY", HOUR)[1:])
+        second = submit(client, "SERIAL", "k", "TIMEOUT", "50", "RETRY", "1", "BACKOFF", HOUR,
+                        HOUR, "local", "SELECT sleep(3600000)")
         third = submit(client, *serial("k", 1)[1:])
         fields = fields_of(client, third)
         assert wire.text(fields["state"]) == "blocked"
         assert int(fields["blockers"]) == 1 and wire.text(fields["serial"]) == "k"
         other = submit(client, *serial("other", 0)[1:])
         assert client.call("AWAIT", other) == "INSERT 0 1"
+        assert [state_of(client, job) for job in (second, third)] == ["blocked"] * 2
+        assert client.call("PROMOTE", first) == 1
         assert client.call("RACE", first, second, third)[0] == first
+        wait_for(client, second, "scheduled")
+        assert int(fields_of(client, second)["attempts"]) == 1
+        assert state_of(client, third) == "blocked"
+        assert client.call("PROMOTE", second) == 1
         assert client.call("RACE", second, third)[0] == second
         assert state_of(client, second) == "dead"
         assert client.call("AWAIT", third) == "INSERT 0 1"
@@ -221,10 +227,11 @@ def test_serial_survives_kills(local):
 def test_keep_zero_hands_a_serial_on(local):
     with local.connect() as client:
         make_order(client)
-        head = submit(client, *serial("k", 0, "KEEP", "0", "DELAY", "200")[1:])
+        head = submit(client, *serial("k", 0, "KEEP", "0", "DELAY", HOUR)[1:])
         behind = client.pipeline(serial("k", index, "KEEP", "0") for index in range(1, 20))
         last = submit(client, *serial("k", 20)[1:])
-        assert head and behind
+        assert behind
+        assert client.call("PROMOTE", head) == 1
         assert client.call("AWAIT", last) == "INSERT 0 1"
         assert [index for _, index in order_of(client)] == list(range(21))
 

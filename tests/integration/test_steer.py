@@ -217,7 +217,7 @@ def test_a_value_that_is_missing(client):
 
 
 def test_an_expiry_that_is_over(client):
-    job_id = client.call("SUBMIT", "EXPIRE", "1", "DELAY", "300", "local", "SELECT 1")
+    job_id = client.call("SUBMIT", "EXPIRE", "1", "DELAY", HOUR, "local", "SELECT 1")
     assert isinstance(client.call("AWAIT", job_id), wire.Error)
     assert client.call("RETRY", job_id) == 1
     assert not isinstance(client.call("AWAIT", job_id), wire.Error)

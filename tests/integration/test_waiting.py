@@ -1,7 +1,5 @@
 """test_waiting.py - AWAIT, GATHER, RACE and CANCEL: who gets what, when, and who gets nothing."""
 
-import time
-
 from harness import process, wire
 
 ENDLESS = "SELECT sleep(3600000)"
@@ -125,15 +123,19 @@ def test_cancel_of_a_running_job_wakes_its_waiters(local):
 def test_cancelled_job_never_runs(local):
     with local.connect() as client:
         client.call("RUN", "local", "CREATE TABLE t(v)")
-        job = submit(client, "DELAY", "2000", "local", "INSERT INTO t VALUES (1)")
+        # its queue holds it also when it is due before it is cancelled
+        assert client.call("QUEUE", "PAUSE", "held") == "OK"
+        job = submit(client, "QUEUE", "held", "DELAY", "200", "local", "INSERT INTO t VALUES (1)")
         assert client.call("CANCEL", job) == 1
-        time.sleep(2.5)
+        client.call("AWAIT", submit(client, "DELAY", "300", "local", "SELECT 1"))
+        assert client.call("QUEUE", "RESUME", "held") == "OK"
+        client.call("AWAIT", submit(client, "QUEUE", "held", "local", "SELECT 1"))
         assert client.call("RUN", "local", "SELECT count(*) FROM t")[1] == [b"0"]
 
 
 def test_waiting_client_can_be_disconnected(local):
     with local.connect() as client:
-        job = submit(client, "local", "SELECT sleep(1000)")
+        job = submit(client, "DELAY", "3600000", "local", "SELECT 1")
         before = local.descriptors_at_work()
         for _ in range(200):
             waiter = local.connect()
@@ -145,4 +147,5 @@ def test_waiting_client_can_be_disconnected(local):
             waiter.close()
         process.wait_until(lambda: local.descriptors() <= before + 2, 20,
                            "the connections' descriptors to be closed")
+        assert client.call("PROMOTE", job) == 1
         assert not isinstance(client.call("AWAIT", job), wire.Error)
