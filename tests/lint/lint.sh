@@ -41,7 +41,8 @@ check_cppcheck()
 check_shell()
 {
     command -v shellcheck >/dev/null || { echo 'shellcheck is not installed: make deps'; return 1; }
-    scripts=$(grep -rlIE --include='*' '^#!/(usr/bin/env (ba)?sh|bin/(ba)?sh)' \
+    scripts=$(grep -rlIE --exclude='*.md' --exclude='*.[1-9]' \
+        '^#!/(usr/bin/env (ba)?sh|bin/(ba)?sh)' \
         tests .ci daemon lib config systemd docs debian 2>/dev/null | sort)
     # shellcheck disable=SC2086 # a list of names without blanks
     [ -z "$scripts" ] || shellcheck -x $scripts

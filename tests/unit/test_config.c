@@ -309,7 +309,7 @@ Test(config_sample, it_is_valid)
 {
     struct buffer sample = sample_text();
     struct config config = parsed(sample.data);
-    cr_assert_eq(config.target_count, 0);
+    cr_assert_eq(config.target_count, 1);
     config_free(&config);
     buffer_free(&sample);
 }
