@@ -1,6 +1,7 @@
 /* log.c - see log.h. One log a process, as there is one standard error output. */
 #include "admin/log.h"
 
+#include "admin/journal.h"
 #include "protocol/buffer.h"
 
 #include <errno.h>
@@ -71,7 +72,7 @@ static const struct {
 /* Makes the whole line, with its line feed, in `line`; returns its size. */
 AW_PRINTF(3, 0)
 static size_t format_line(char line[LINE_SIZE_MAX], enum config_log_level level, const char *format,
-                          va_list arguments)
+                          va_list arguments, size_t *ret_text)
 {
     int prefix;
     if (goes_to_journal()) {
@@ -95,6 +96,7 @@ static size_t format_line(char line[LINE_SIZE_MAX], enum config_log_level level,
         if ((unsigned char)line[i] < ' ' || line[i] == 127)
             line[i] = ' ';
     line[size] = '\n';
+    *ret_text = from;
     return size + 1;
 }
 
@@ -167,25 +169,49 @@ static void append(const char *line, size_t size)
     buffer_clear(&the_log.pending);
 }
 
-void log_line(enum config_log_level level, const char *format, ...)
+AW_PRINTF(3, 0)
+static void write_line(enum config_log_level level, const struct log_subject *subject,
+                       const char *format, va_list arguments)
 {
     if (level > the_log.level)
         return;
     char line[LINE_SIZE_MAX];
+    size_t text;
+    size_t size = format_line(line, level, format, arguments, &text);
+    if (!the_log.group) {
+        write_directly(line, size);
+        return;
+    }
+    line[size - 1] = '\0';
+    if (subject && journal_take(levels[level].number, line + text, subject))
+        return;
+    line[size - 1] = '\n';
+    append(line, size);
+}
+
+void log_line(enum config_log_level level, const char *format, ...)
+{
     va_list arguments;
     va_start(arguments, format);
-    size_t size = format_line(line, level, format, arguments);
+    write_line(level, NULL, format, arguments);
     va_end(arguments);
-    if (the_log.group)
-        append(line, size);
-    else
-        write_directly(line, size);
+}
+
+void log_about(enum config_log_level level, const struct log_subject *subject, const char *format,
+               ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    write_line(level, subject, format, arguments);
+    va_end(arguments);
 }
 
 void log_start(struct aw_group *group)
 {
     aw_event_init(&the_log.idle);
     the_log.group = group;
+    if (goes_to_journal())
+        journal_start(group, JOURNAL_SOCKET);
 }
 
 void log_stop(void)
@@ -194,6 +220,7 @@ void log_stop(void)
         return;
     struct aw_scope shield;
     aw_shield_enter(&shield, aw_after_ms(STOP_MS));
+    journal_stop(); /* first: what it cannot send becomes lines */
     while (the_log.writing && aw_event_wait(&the_log.idle) == 0)
         ;
     aw_scope_leave(&shield);
@@ -210,7 +237,8 @@ void log_fatal(const char *format, ...)
     char line[LINE_SIZE_MAX];
     va_list arguments;
     va_start(arguments, format);
-    size_t size = format_line(line, LOG_LEVEL_ERROR, format, arguments);
+    size_t text;
+    size_t size = format_line(line, LOG_LEVEL_ERROR, format, arguments, &text);
     va_end(arguments);
     write_directly(line, size);
     _exit(EXIT_SOFTWARE_FAILURE);

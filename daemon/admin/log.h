@@ -21,6 +21,19 @@ enum config_log_level log_get_level(void);
 /* One line, cut at 2,000 bytes; control characters become spaces. Never suspends. */
 void log_line(enum config_log_level level, const char *format, ...) AW_PRINTF(2, 3);
 
+/* What a line is about: fields of its own in systemd's journal (AWAITD_JOB=, AWAITD_QUEUE=,
+ * AWAITD_TARGET=, AWAITD_ERROR=), which journalctl finds lines by. 0 and NULL: nothing. */
+struct log_subject {
+    uint64_t job;
+    const char *queue;
+    const char *target;
+    const char *error; /* the code */
+};
+
+/* As log_line; elsewhere than in the journal the subject is not written: the text names it too. */
+void log_about(enum config_log_level level, const struct log_subject *subject, const char *format,
+               ...) AW_PRINTF(3, 4);
+
 /* From now on a task of the group writes. The group must outlive log_stop. */
 void log_start(struct aw_group *group);
 

@@ -16,11 +16,12 @@
 static void target_changed(struct target *target, void *context)
 {
     struct target_lanes *lanes = context;
+    const struct log_subject subject = {.target = target->settings.name};
     if (target->up)
-        log_line(LOG_LEVEL_INFO, "target %s: up", target->settings.name);
+        log_about(LOG_LEVEL_INFO, &subject, "target %s: up", target->settings.name);
     else
-        log_line(LOG_LEVEL_WARNING, "target %s: down, its jobs wait: %s", target->settings.name,
-                 target->down_reason);
+        log_about(LOG_LEVEL_WARNING, &subject, "target %s: down, its jobs wait: %s",
+                  target->settings.name, target->down_reason);
     lanes->changed_ms = aw_wall_ms();
     note_target(lanes->broker, target);
     dispatch(lanes);

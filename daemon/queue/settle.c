@@ -175,21 +175,25 @@ static uint64_t purge_time(const struct job *job, enum job_state state, uint64_t
 static void log_failure(const struct execution_record *record, const struct decision *decision)
 {
     const struct job *job = record->job;
+    const struct log_subject subject = {.job = job->id,
+                                        .queue = job->lane->queue->name,
+                                        .target = job->lane->target_name,
+                                        .error = record->outcome.code};
     if (decision->state == JOB_DEAD)
-        log_line(LOG_LEVEL_WARNING,
-                 "job %" PRIu64 " on %s (queue %s) is dead after %u attempts: %s %s", job->id,
-                 job->lane->target_name, job->lane->queue->name, job->attempts,
-                 record->outcome.code, record->outcome.message);
+        log_about(LOG_LEVEL_WARNING, &subject,
+                  "job %" PRIu64 " on %s (queue %s) is dead after %u attempts: %s %s", job->id,
+                  subject.target, subject.queue, job->attempts, record->outcome.code,
+                  record->outcome.message);
     else if (decision->state == JOB_UNCERTAIN)
-        log_line(LOG_LEVEL_WARNING,
-                 "job %" PRIu64 " on %s (queue %s) is uncertain, it may have taken effect: %s %s",
-                 job->id, job->lane->target_name, job->lane->queue->name, record->outcome.code,
-                 record->outcome.message);
+        log_about(LOG_LEVEL_WARNING, &subject,
+                  "job %" PRIu64 " on %s (queue %s) is uncertain, it may have taken effect: %s %s",
+                  job->id, subject.target, subject.queue, record->outcome.code,
+                  record->outcome.message);
     else
-        log_line(LOG_LEVEL_DEBUG,
-                 "job %" PRIu64 " on %s failed (attempt %u), again in %" PRIu64 " ms: %s %s",
-                 job->id, job->lane->target_name, job->attempts, decision->delay_ms,
-                 record->outcome.code, record->outcome.message);
+        log_about(LOG_LEVEL_DEBUG, &subject,
+                  "job %" PRIu64 " on %s failed (attempt %u), again in %" PRIu64 " ms: %s %s",
+                  job->id, subject.target, job->attempts, decision->delay_ms, record->outcome.code,
+                  record->outcome.message);
 }
 
 static void store_decision(struct execution_record *record, const struct decision *decision)

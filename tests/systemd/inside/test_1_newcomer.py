@@ -5,7 +5,7 @@ import pathlib
 import pwd
 import stat
 
-from box import SHARED, SOCKET, attempt, is_active, journal, run, show, unit
+from box import SHARED, SOCKET, attempt, is_active, journal, run, show, unit, wait_for_line
 
 
 def mode_and_owner(path):
@@ -36,6 +36,17 @@ def test_the_journal_knows_levels_and_the_unit():
     assert line["PRIORITY"] == "6" and line["SYSLOG_IDENTIFIER"] == "awaitd"
     assert line["_SYSTEMD_UNIT"] == "awaitd.service"
     assert not line["MESSAGE"].startswith("<"), "the level is a field, not text"
+
+
+def test_a_failed_job_is_found_by_the_fields_of_its_journal_line():
+    job = run("awaitctl", "submit", "--retry", "0", "-q", "nightly", "local", "SELECT nonsense")
+    assert attempt("awaitctl", "await", job).returncode == 1
+    line = wait_for_line(None, f"job {job} ")[0]
+    assert line["AWAITD_JOB"] == job and line["AWAITD_QUEUE"] == "nightly"
+    assert line["AWAITD_TARGET"] == "local" and line["AWAITD_ERROR"]
+    assert line["PRIORITY"] == "4" and line["SYSLOG_IDENTIFIER"] == "awaitd"
+    assert line["_SYSTEMD_UNIT"] == "awaitd.service" and "is dead" in line["MESSAGE"]
+    assert job in show("journalctl", "-o", "cat", "--no-pager", f"AWAITD_JOB={job}")
 
 
 def test_what_the_package_leaves_on_the_system():
