@@ -16,14 +16,14 @@ static void retry(struct broker *broker, uint32_t token)
 {
     struct kept_job *job = &queue_book()->jobs[token];
     bool was_done = job->final == JOB_DONE && !job->retried;
-    bool retried = job->retried;
+    /* which changes nothing, but little can be said of a job that was asked for */
+    if (job->final == NOT_FINAL && random_chance(&world->random, 900000))
+        return;
     /* before: its next end may be told to others sooner than its retry to this one */
     job->retried = true;
     int count = steer(broker, STEER_RETRY, token);
     if (count > 0 && was_done)
         world_fail("job %u was retried although it is done", token);
-    if (count == 0)
-        job->retried = retried;
 }
 
 static void delete(struct broker *broker, uint32_t token)
