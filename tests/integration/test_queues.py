@@ -309,7 +309,7 @@ def test_wrong_words(make_daemon):
         assert client.call("QUEUE", "STOP", "q") == (
             "ERR QUEUE takes PAUSE, RESUME, PURGE or STATS and a queue, not 'STOP'")
         assert client.call("TARGET", "PURGE", "mail") == (
-            "ERR TARGET takes PAUSE, RESUME or STATS and a target, not 'PURGE'")
+            "ERR TARGET takes PAUSE, RESUME, STATS or INIT and a target, not 'PURGE'")
         assert client.call("TARGET", "PAUSE", "nosuch") == (
             "NOTARGET no target 'nosuch'; known: mail")
         assert client.call("TARGET", "STATS", "nosuch").word == "NOTARGET"
