@@ -33,7 +33,7 @@ def test_chaos_with_one_failing_in_fifty(make_daemon, postgres):
                   lambda chance: terminate_sessions(postgres, chance))
     between.cutting = True
     try:
-        chaos.run()
+        chaos.run(lambda: between.cuts > 0)
         between.cutting = False
         bad = {number for number in chaos.jobs if fails(number)}
         assert chaos.states() == {"done": len(chaos.jobs) - len(bad), "dead": len(bad)}

@@ -218,7 +218,7 @@ def test_base_that_is_down_spends_no_attempts(hook, client, server):
     server.stop()
     jobs = [submit(client, "RETRY", "0", "hook", "GET", f"/echo?{i}") for i in range(50)]
     process.wait_until(lambda: "target hook: down" in hook.output(), 60, "the target to go down")
-    assert client.call("RUN", "TIMEOUT", "5000", "hook", "GET", "/echo").word == "UNAVAILABLE"
+    assert client.call("RUN", "TIMEOUT", "3600000", "hook", "GET", "/echo").word == "UNAVAILABLE"
     assert {int(fields(client, job)["attempts"]) for job in jobs} == {0}
     server.start()
     assert [reply[0] for reply in client.call("GATHER", *jobs)] == [200] * 50
@@ -293,7 +293,7 @@ def test_at_most_once(make_hook, server):
 
 def test_restart_in_the_middle(hook, client, server):
     jobs = [submit(client, "hook", "POST", f"/gate/{i}", "BODY", str(i)) for i in range(3)]
-    later = [submit(client, "DELAY", "1000", "hook", "POST", "/echo", "BODY", str(i))
+    later = [submit(client, "DELAY", "3600000", "hook", "POST", "/echo", "BODY", str(i))
              for i in range(3)]
     for i in range(3):
         wait_seen(server, f"/gate/{i}")
@@ -302,6 +302,7 @@ def test_restart_in_the_middle(hook, client, server):
     hook.start()
     with hook.connect() as again:
         assert [reply[2] for reply in again.call("GATHER", *jobs)] == [b"open"] * 3
+        assert again.call("PROMOTE", *later) == 3
         assert [reply[2] for reply in again.call("GATHER", *later)] == [b"0", b"1", b"2"]
     for i, job in enumerate(jobs):  # run again under the same key
         assert {request[2]["Idempotency-Key"] for request in server.seen(f"/gate/{i}")} == \

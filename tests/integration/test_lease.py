@@ -7,7 +7,7 @@ import pytest
 
 from harness import daemon, process, wire
 from harness.leasing import (  # noqa: F401 (fixtures)
-    client, count, lease_target, leases_held, leasing, open_transactions,
+    begin_briefly, client, count, lease_target, leases_held, leasing, open_transactions,
     run, values, wait_free)
 
 
@@ -151,11 +151,8 @@ def test_disconnect_cancels_the_statement_that_runs(leasing, postgres, table):
 
 
 def test_deadline_rolls_back_and_says_so(client, postgres, table):
-    assert client.call("ENTER", "main", "TIMEOUT", "300") == "OK"
-    run(client, "BEGIN")
-    run(client, f"INSERT INTO {table}(v) VALUES ('a')")
+    said = begin_briefly(client, "main", ("BEGIN",), (f"INSERT INTO {table}(v) VALUES ('a')",))
     process.wait_until(lambda: open_transactions(postgres) == 0, 60, "the deadline")
-    said = "TIMEOUT lease on main ended after 300 ms; its transaction was rolled back"
     assert run(client, "COMMIT") == said
     assert run(client, f"INSERT INTO {table}(v) VALUES ('outside')") == said, "until EXIT"
     assert client.call("EXIT") == said
@@ -165,11 +162,8 @@ def test_deadline_rolls_back_and_says_so(client, postgres, table):
 
 
 def test_deadline_stops_the_statement_that_runs(client, leasing, table):
-    assert client.call("ENTER", "main", "TIMEOUT", "300") == "OK"
-    run(client, "BEGIN")
-    run(client, f"INSERT INTO {table}(v) VALUES ('a')")
-    assert run(client, "SELECT pg_sleep(600)") == \
-        "TIMEOUT lease on main ended after 300 ms; its transaction was rolled back"
+    said = begin_briefly(client, "main", ("BEGIN",), (f"INSERT INTO {table}(v) VALUES ('a')",))
+    assert run(client, "SELECT pg_sleep(600)") == said
     assert leases_held(leasing) == 0
 
 

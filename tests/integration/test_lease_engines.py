@@ -4,7 +4,7 @@ import pytest
 
 from harness import process
 from harness.leasing import (  # noqa: F401 (fixtures)
-    client, count, leasing, run, values, wait_free)
+    begin_briefly, client, count, leasing, run, values, wait_free)
 
 
 # --- SQLite ---------------------------------------------------------------------------------------
@@ -63,11 +63,8 @@ def test_sqlite_writers_wait_for_a_lease_that_has_written(client, leasing, thing
 
 def test_sqlite_deadline_frees_the_writers(client, leasing, things):
     with leasing.connect() as writer:
-        assert client.call("ENTER", "local", "TIMEOUT", "300") == "OK"
-        local(client, "BEGIN")
-        local(client, f"INSERT INTO {things} VALUES ('a')")
+        said = begin_briefly(client, "local", ("BEGIN",), (f"INSERT INTO {things} VALUES ('a')",))
         assert local(writer, f"INSERT INTO {things} VALUES ('b')") == "INSERT 0 1"
-        said = "TIMEOUT lease on local ended after 300 ms; its transaction was rolled back"
         assert local(client, "COMMIT") == said
         assert client.call("EXIT") == said
         assert values(local(writer, f"SELECT v FROM {things}")) == [b"b"]
@@ -210,11 +207,8 @@ def test_redis_blocking_command_at_disconnect(leasing, redis_client):
 
 
 def test_redis_deadline_and_killed_connection(client, leasing, redis_client):
-    assert client.call("ENTER", "cache", "TIMEOUT", "300") == "OK"
-    cache(client, "MULTI")
-    cache(client, "SET", "k", "1")
+    said = begin_briefly(client, "cache", ("MULTI",), ("SET", "k", "1"))
     wait_free(leasing, "cache")
-    said = "TIMEOUT lease on cache ended after 300 ms; its transaction was rolled back"
     assert cache(client, "EXEC") == said
     assert client.call("EXIT") == said
     client.call("ENTER", "cache")

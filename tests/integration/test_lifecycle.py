@@ -2,7 +2,8 @@
 
 import signal
 
-from harness import process, wire
+from harness import daemon as daemon_module
+from harness import http_server, process, wire
 
 
 def test_stop_is_clean_when_idle(local):
@@ -15,15 +16,25 @@ def test_sigint_stops_too(local):
     assert local.process.wait(30) == 0
 
 
-def test_sigterm_lets_what_runs_finish_and_answers_it(local):
-    with local.connect() as client:
-        job = client.call("SUBMIT", "local", "SELECT sleep(3000) AS s")
-        client.send("AWAIT", job)
-        with local.connect() as other:
-            process.wait_until(lambda: wire.text(wire.as_map(other.call("JOB", job))["state"])
-                               == "running", 10, "the job to run")
-        local.stop()
-        assert not isinstance(client.read(), wire.Error)
+def test_sigterm_lets_what_runs_finish_and_answers_it(make_daemon):
+    server = http_server.HttpServer()
+    try:
+        one = make_daemon(daemon_module.target("hook", "http", uri=server.uri),
+                          settings="stop_timeout = 10m").start()
+        with one.connect() as client:
+            job = client.call("SUBMIT", "hook", "GET", "/gate/a")
+            client.send("AWAIT", job)
+            process.wait_until(lambda: server.seen("/gate/a"), 60, "the job to run")
+            one.process.send_signal(signal.SIGTERM)
+            process.wait_until(lambda: "stopping" in one.output(), 60, "the daemon to stop")
+            assert one.process.running, "it waits for the job"
+            server.gate.set()
+            assert client.read()[2] == b"open"
+        assert one.process.wait(daemon_module.STOP_S) == 0
+        one.check_log()
+        assert len(server.seen("/gate/a")) == 1
+    finally:
+        server.close()
 
 
 def test_sigterm_returns_what_takes_too_long(make_daemon):
@@ -45,13 +56,14 @@ def test_jobs_and_results_survive_a_restart(local):
         assert client.call("AWAIT", done) == [[b"n"], [b"42"]]
         dead = client.call("SUBMIT", "local", "SELEC")
         why = client.call("AWAIT", dead)
-        later = client.call("SUBMIT", "DELAY", "1500", "local", "SELECT 43 AS n")
+        later = client.call("SUBMIT", "DELAY", "3600000", "local", "SELECT 43 AS n")
         cancelled = client.call("SUBMIT", "DELAY", "3600000", "local", "SELECT 1")
         client.call("CANCEL", cancelled)
     local.restart()
     with local.connect() as client:
         assert client.call("AWAIT", done) == [[b"n"], [b"42"]]
         assert client.call("AWAIT", dead) == why
+        assert client.call("PROMOTE", later) == 1
         assert client.call("AWAIT", later) == [[b"n"], [b"43"]]
         assert client.call("AWAIT", cancelled).word == "CANCELLED"
 
@@ -70,10 +82,12 @@ def test_ids_grow_over_restarts_and_kills(local):
 def test_kill_while_a_job_runs_and_it_runs_again(local):
     with local.connect() as client:
         client.call("RUN", "local", "CREATE TABLE t(v)")
-        job = client.call("SUBMIT", "local", "INSERT INTO t SELECT sleep(3000)")
+        client.call("RUN", "local", "CREATE TABLE pause AS SELECT 3600000 AS ms")
+        job = client.call("SUBMIT", "local", "INSERT INTO t SELECT sleep(ms) FROM pause")
         process.wait_until(lambda: wire.text(wire.as_map(client.call("JOB", job))["state"])
                            == "running", 10, "the job to run")
     local.kill()
+    local.change_local("UPDATE pause SET ms = 0")
     local.start()
     with local.connect() as client:
         assert client.call("AWAIT", job) == "INSERT 0 1"

@@ -135,7 +135,8 @@ wrong("QUEUE PURGE",
       ("QUEUE PURGE", "ERR wrong number of arguments for 'queue' command"))
 wrong("TARGET STATS",
       ("TARGET STATS nosuch", "NOTARGET no target 'nosuch'"),
-      ("TARGET PURGE WORKER", "ERR TARGET takes PAUSE, RESUME or STATS and a target, not 'PURGE'"))
+      ("TARGET PURGE WORKER",
+       "ERR TARGET takes PAUSE, RESUME, STATS or INIT and a target, not 'PURGE'"))
 wrong("TARGET PAUSE", ("TARGET PAUSE nosuch", "NOTARGET no target 'nosuch'"))
 wrong("TARGET RESUME", ("TARGET RESUME nosuch", "NOTARGET no target 'nosuch'"))
 

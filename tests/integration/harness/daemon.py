@@ -1,10 +1,12 @@
 """daemon.py - the real daemon with a configuration, a state folder and a socket of its own."""
 
+import contextlib
 import os
 import pathlib
 import re
 import shutil
 import signal
+import sqlite3
 
 import redis
 
@@ -137,6 +139,12 @@ class Daemon:
         with self.connect() as client:
             client.call("RUN", "local", "SELECT 1")
             return self.descriptors()
+
+    def change_local(self, sql):
+        """In the file of the target `local`, while the daemon is down."""
+        connection = sqlite3.connect(self.state / "local.db")
+        with contextlib.closing(connection), connection:
+            connection.execute(sql)
 
     def info(self):
         """INFO as one dict."""

@@ -27,6 +27,20 @@ def run(client, sql, *parameters, target="main"):
     return client.call("RUN", target, sql, *parameters)
 
 
+def begin_briefly(client, target, *commands):
+    """Enters, for a time that is just long enough for these, and what RUN and EXIT say once it is
+    over. A slow machine needs more of it."""
+    for timeout_ms in (300, 3000, 30000):
+        if client.call("ENTER", target, "TIMEOUT", timeout_ms) != "OK":
+            continue
+        replies = [client.call("RUN", target, *words) for words in commands]
+        if not any(isinstance(reply, wire.Error) for reply in replies):
+            return (f"TIMEOUT lease on {target} ended after {timeout_ms} ms; its transaction was "
+                    "rolled back")
+        client.call("EXIT")
+    raise AssertionError(f"{commands} took longer than the longest lease")
+
+
 def values(reply):
     """The first column of the rows."""
     assert not isinstance(reply, wire.Error), reply
