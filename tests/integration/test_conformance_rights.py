@@ -1,5 +1,5 @@
-"""test_conformance_rights.py - each command on sockets that allow one thing each: it is carried out,
-or answered with NOPERM and what the socket does allow."""
+"""test_conformance_rights.py - each command on sockets that allow one thing each: it is carried
+out, or answered with NOPERM and what the socket does allow."""
 
 import pytest
 
