@@ -12,7 +12,7 @@ from harness import daemon as daemon_module
 assert conformance
 
 PROTOCOL_PAGE = daemon_module.TREE / "docs" / "PROTOCOL.md"
-OPTIONS_SOURCE = daemon_module.TREE / "daemon" / "protocol" / "submit_options.c"
+OPTIONS_SOURCES = daemon_module.TREE / "daemon" / "protocol"
 
 
 def documented_syntax():
@@ -40,7 +40,9 @@ def test_every_command_has_a_row(local):
 
 def test_every_option_of_submit_has_a_row():
     listed = re.search(r"submit_option_table\[\] = \{(.*?)^\};",
-                       OPTIONS_SOURCE.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+                       "".join(path.read_text(encoding="utf-8")
+                               for path in sorted(OPTIONS_SOURCES.glob("submit_option*.c"))),
+                       re.MULTILINE | re.DOTALL)
     options = re.findall(r'\{"([A-Z]+)", \d+, (?:true|false), (true|false)', listed.group(1))
     assert len(options) >= 16
     rows = {row for row in table.TABLE if " " in row}

@@ -213,6 +213,24 @@ def it_is_that_of_the_new_daemon(stage):
 wrong("INFO", ("INFO a b", arguments_of("info")))
 
 
+@use("METRICS")
+def prometheus_text(stage):
+    stage.submit()
+    lines = stage.call("METRICS").decode().splitlines()
+    assert any(line.startswith("awaitd_build_info{") for line in lines)
+    assert any(f'"{stage.name}"' in line for line in lines)
+
+
+@restart("METRICS")
+def the_gauges_are_there_again(stage):
+    stage.submit()
+    yield
+    assert f'"{stage.name}"' in stage.call("METRICS").decode()
+
+
+wrong("METRICS", ("METRICS x", arguments_of("metrics")))
+
+
 @use("RESET")
 def as_if_new(stage):
     stage.call("CLIENT", "SETNAME", "x")

@@ -117,8 +117,7 @@ def looking_cases(list_command, command, key, fields, stats_fields, name_of):
         wrong(f"{command} {word}",
               (f"{command} {word}",
                f"ERR wrong number of arguments for '{command.lower()}' command"),
-              (f"{command} {word} a b",
-               f"ERR wrong number of arguments for '{command.lower()}' command"))
+              (f"{command} {word} a b", "ERR wrong number of arguments for "))
 
 
 looking_cases("QUEUES", "QUEUE", "queue", QUEUE_FIELDS,
@@ -133,10 +132,16 @@ wrong("QUEUE RESUME", ("QUEUE RESUME delay", "ERR the queue's name 'delay' "))
 wrong("QUEUE PURGE",
       ("QUEUE PURGE 9q", "ERR the queue's name '9q' "),
       ("QUEUE PURGE", "ERR wrong number of arguments for 'queue' command"))
+wrong("TARGET INIT",
+      ("TARGET INIT nosuch", "NOTARGET no target 'nosuch'"),
+      ("TARGET INIT LOCAL", "ERR target local needs nothing to be made"),
+      ("TARGET INIT", "ERR wrong number of arguments for 'target' command"))
+wrong("TARGET INIT SQL",
+      ("TARGET INIT LOCAL text", "ERR TARGET INIT takes a target and perhaps SQL, not 'text'"),
+      ("TARGET INIT LOCAL SQL x", "ERR wrong number of arguments for 'target' command"))
 wrong("TARGET STATS",
       ("TARGET STATS nosuch", "NOTARGET no target 'nosuch'"),
-      ("TARGET PURGE WORKER",
-       "ERR TARGET takes PAUSE, RESUME, STATS or INIT and a target, not 'PURGE'"))
+      ("TARGET PURGE WORKER", "ERR TARGET takes PAUSE, RESUME ... and a target, not 'PURGE'"))
 wrong("TARGET PAUSE", ("TARGET PAUSE nosuch", "NOTARGET no target 'nosuch'"))
 wrong("TARGET RESUME", ("TARGET RESUME nosuch", "NOTARGET no target 'nosuch'"))
 

@@ -1,6 +1,7 @@
 """table.py - what the conformance suite covers: one row for each command, subcommand and option.
 
-    use      used as documented, in RESP2 and in RESP3
+    use      used as documented, in RESP2 and in RESP3; "-" of TARGET INIT, which needs PostgreSQL
+             and is used in test_exactly_once.py
     wrong    misused: the exact error word, a message that names what was wrong, nothing stored, and
              the connection goes on, in RESP2 and in RESP3; "-" where no use is wrong
     restart  the daemon is stopped, and in another run killed, in the middle, in RESP2 and in RESP3;
@@ -68,6 +69,8 @@ TARGETS                 use wrong restart
 TARGET STATS            use wrong restart
 TARGET PAUSE            use wrong restart
 TARGET RESUME           use wrong restart
+TARGET INIT             -   wrong -
+TARGET INIT SQL         -   wrong -
 RESERVE                 use wrong restart
 RESERVE COUNT           use wrong restart
 RESERVE TIMEOUT         use wrong -
@@ -114,6 +117,7 @@ COMMAND INFO            use -     -
 COMMAND DOCS            use -     -
 CONFIG GET              use wrong -
 INFO                    use wrong restart
+METRICS                 use wrong restart
 RESET                   use wrong -
 QUIT                    use -     -
 BACKUP                  use wrong restart
