@@ -85,8 +85,8 @@ static int copy_wal(struct backup *backup)
     if (memcmp(header, backup->wal_header, sizeof header) != 0)
         backup->wal_copied = 0;
     memcpy(backup->wal_header, header, sizeof header);
-    /* the file is longer than its frames, and more of them come while it is copied: what lies behind
-     * those that are committed now is copied again */
+    /* the file is longer than its frames, and more of them come while it is copied: what lies
+     * behind those that are committed now is copied again */
     struct store_statistics statistics;
     store_statistics(backup->broker->store, &statistics);
     result = copy_from(backup, backup->source_wal, backup->part_wal, &backup->wal_copied);
