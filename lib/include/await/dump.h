@@ -48,7 +48,7 @@ AW_API size_t aw_task_dump_text(char *buffer, size_t size);
  * the dump as text to the descriptor `output`, which stays the caller's: at most 1 MiB of it. It can
  * only be written while the loop turns: a task that computes without end is not seen this way. Blocks
  * the signal for this thread, so call it before any thread is started. 0, -EINVAL (no such signal),
- * -ENOMEM, -EMFILE, -EPERM (outside aw_run), and errors as aw_spawn. */
+ * -ENOMEM, -EMFILE, -EPERM (outside aw_run), and errors as aw_spawn. Not a cancellation point. */
 AW_API AW_MUST_CHECK AW_SUSPENDS int aw_task_dump_on_signal(int number, int output);
 
 #endif
