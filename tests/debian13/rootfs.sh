@@ -1,7 +1,7 @@
 #!/bin/sh
-# rootfs.sh - a Debian 13 with the compiler, the libraries and the servers, as a tarball for later runs.
+# rootfs.sh - a Debian 13 with compiler, libraries and servers, as a tarball for later runs.
 #
-# rootfs.sh TARBALL PACKAGE ...: the packages are those of deps.sh, by the same names as on Debian 12.
+# rootfs.sh TARBALL PACKAGE ...: those of deps.sh, which have the same names as on Debian 12.
 set -eu
 
 here=$(cd "$(dirname "$0")" && pwd)
