@@ -1,5 +1,5 @@
 #!/bin/sh
-# inside.sh - runs in the Debian 13: builds the tree in /src and tests it; the counts go to /shared/sum.
+# inside.sh - runs in the Debian 13: builds the tree in /src, tests it; the counts are /shared/sum.
 #
 # Warnings are errors here. It runs the units, the simulator's bounded run and the whole integration
 # suite. Left to Debian 12: the lint and its tests (they look at the tree, not at what it runs on),

@@ -1,9 +1,9 @@
 #!/bin/sh
 # all.sh - runs stages, each a make target, and sums them up; the last line is `N passed, N failed`.
 #
-# all.sh LANE ...: a lane is one word of stages, 'lint units sim'. The stage `build` goes first; then
-# the lanes run side by side, the stages of a lane in turn, all of them even when one fails. (Tests
-# wait more than they compute: one lane alone leaves the processors idle.)
+# all.sh LANE ...: a lane is one word of stages, 'lint units sim'. The stage `build` goes first;
+# then the lanes run side by side, the stages of a lane in turn, all of them even when one fails.
+# (Tests wait more than they compute: one lane alone leaves the processors idle.)
 #
 # A stage leaves "passed failed skipped" in $RESULTS/<stage>; one that fails without saying how is
 # one failure. $RESULTS/sum gets all of them together. What a stage printed is in
