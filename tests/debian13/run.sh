@@ -47,5 +47,5 @@ timeout -k 20 "$limit_s" systemd-nspawn --quiet --directory="$root" --as-pid2 --
     --system-call-filter='@aio @debug' --rlimit=NOFILE=65536 --rlimit=MEMLOCK=infinity \
     --console=pipe --chdir=/src \
     /src/tests/debian13/inside.sh < /dev/null || code=$?
-[ ! -f "$box/shared/sum" ] || cp "$box/shared/sum" "$result"
+[ ! -f "$box/shared/results/sum" ] || cp "$box/shared/results/sum" "$result"
 exit "$code"

@@ -18,7 +18,7 @@ check()
     shift
     if output=$("$@" 2>&1); then
         passed=$((passed + 1))
-        echo "  ok   $name"
+        echo "  ok   $name${output:+: $output}"
     else
         failed=$((failed + 1))
         echo "  FAIL $name"
@@ -53,6 +53,7 @@ check 'shape: sizes, columns, heads, unfinished work' "$python" -B "$here/shape.
 check 'public headers: exported and documented' "$python" -B "$here/headers.py"
 check 'keys: configuration and manual pages have all' "$python" -B "$here/keys.py"
 check 'top level: the agreed entries only' "$python" -B "$here/toplevel.py"
+check 'exposure of the shipped unit, at most 1.2' "$here/exposure.sh"
 check 'shellcheck' check_shell
 check 'cppcheck' check_cppcheck
 
