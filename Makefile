@@ -94,6 +94,7 @@ help:
 	@echo 'make test-unit test-integration asan lint bench fuzz tidy valgrind'
 	@echo 'make deb        Debian packages into $(BUILD)/deb'
 	@echo 'make test-systemd  the packages in a booted Debian (root)'
+	@echo 'make test-debian13 units and integration in a Debian 13 (root)'
 	@echo 'make install    DESTDIR=... PREFIX=$(PREFIX)'
 
 $(BUILD)/obj/%.o: %.c Makefile
