@@ -1,16 +1,17 @@
 #!/bin/sh
 # deps.sh - installs the Debian packages that the build or the tests need; `make deps` calls it.
 #
-# deps.sh build|tests|bench|node|deb|systemd [--list]
+# deps.sh build|run|tests|bench|node|deb|systemd ... [--list]
 # Asks dpkg what is missing and installs only that. With everything there it does nothing: no
 # network, no root. The names are the same on Debian 12, Debian 13 and Ubuntu 24.04.
 set -eu
 
 build='gcc libc6-dev make pkgconf liburing-dev libpq-dev libhiredis-dev libsqlite3-dev libinih-dev
   libsystemd-dev libssl-dev libcurl4-openssl-dev'
-tests='libcriterion-dev clang clang-format clang-tidy libclang-rt-dev cppcheck shellcheck
-  valgrind libc6-dbg strace gdb postgresql redis-server redis-tools netcat-openbsd socat
+# what the units and the integration suite run with
+run='libcriterion-dev libc6-dbg strace gdb postgresql redis-server redis-tools netcat-openbsd socat
   openssl python3 python3-pytest python3-redis python3-psycopg2'
+checks='clang clang-format clang-tidy libclang-rt-dev cppcheck shellcheck valgrind systemd'
 # the peers that are measured against
 bench='beanstalkd python3-celery python3-rq'
 # for the tests with ioredis
@@ -19,16 +20,26 @@ node='nodejs npm'
 deb='debhelper dpkg-dev fakeroot lintian'
 systemd='debootstrap systemd-container'
 
-case ${1:-} in
-build) wanted=$build ;;
-tests) wanted="$build $tests" ;;
-bench) wanted=$bench ;;
-node) wanted=$node ;;
-deb) wanted=$deb ;;
-systemd) wanted=$systemd ;;
-*) echo 'usage: deps.sh build|tests|bench|node|deb|systemd [--list]' >&2; exit 2 ;;
-esac
-if [ "${2:-}" = --list ]; then
+wanted=
+list=false
+for set in "$@"; do
+    case $set in
+    build) wanted="$wanted $build" ;;
+    run) wanted="$wanted $build $run" ;;
+    tests) wanted="$wanted $build $run $checks" ;;
+    bench) wanted="$wanted $bench" ;;
+    node) wanted="$wanted $node" ;;
+    deb) wanted="$wanted $deb" ;;
+    systemd) wanted="$wanted $systemd" ;;
+    --list) list=true ;;
+    *) wanted=; break ;;
+    esac
+done
+if [ -z "$wanted" ]; then
+    echo 'usage: deps.sh build|run|tests|bench|node|deb|systemd ... [--list]' >&2
+    exit 2
+fi
+if $list; then
     for package in $wanted; do echo "$package"; done
     exit 0
 fi
