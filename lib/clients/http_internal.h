@@ -10,6 +10,7 @@
  *   http_exchange.c  an exchange with its redirects, under its deadline
  *   http_request.c   whole responses, and helpers
  *   http_form.c      fields of queries and forms
+ *   http_json.c      JSON over requests; json.h is the values
  *   http_stream.c    responses read piece by piece
  *   http_error.c     what libcurl's codes mean
  *

@@ -85,7 +85,7 @@ static int check_body(const struct aw_http_request *request, const char *method,
 static bool has_header(const struct aw_http_request *request, const char *name)
 {
     for (size_t i = 0; i < request->header_count; i++)
-        if (request->headers[i].name != NULL && http_name_is(request->headers[i].name, name))
+        if (http_name_is(request->headers[i].name, name))
             return true;
     return false;
 }
@@ -123,8 +123,8 @@ int aw_http_check(const struct aw_http_request *request, struct aw_error *reterr
                       "\"%.100s\"", request->url);
     result = check_body(request, method, reterr);
     if (result == 0)
-        result = check_credentials(request, reterr);
-    return result == 0 ? check_headers(request, reterr) : result;
+        result = check_headers(request, reterr);
+    return result == 0 ? check_credentials(request, reterr) : result;
 }
 
 static int add(struct curl_slist **list, const char *name, const char *value)

@@ -79,6 +79,18 @@ static int echo(struct aw_stream *stream, const struct request *request)
     return result;
 }
 
+/* "/as/201": the request's own body and Content-Type, with that status. */
+static int send_back(struct aw_stream *stream, const struct request *request)
+{
+    char status[32];
+    char type[200] = "";
+    const char *found = strcasestr(request->headers, "Content-Type: ");
+    if (found != NULL)
+        snprintf(type, sizeof type, "%.*s\r\n", (int)strcspn(found, "\r"), found);
+    snprintf(status, sizeof status, "%.3s Said So", request->path + 4);
+    return respond(stream, status, type, request->body, request->body_size);
+}
+
 static int send_bytes(struct aw_stream *stream, struct http_server *server, size_t count)
 {
     char letters[4096];
@@ -196,6 +208,8 @@ static int answer(struct aw_stream *stream, struct http_server *server,
     char text[64];
     if (strncmp(path, "/echo", 5) == 0)
         return echo(stream, request);
+    if (strncmp(path, "/as/", 4) == 0)
+        return send_back(stream, request);
     if (strncmp(path, "/status/", 8) == 0) {
         snprintf(text, sizeof text, "%.3s Said So", path + 8);
         return respond(stream, text, "Retry-After: 7\r\n", "why", 3);

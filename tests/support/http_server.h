@@ -1,6 +1,7 @@
 /* http_server.h - a small HTTP/1.1 server in the test's own process, on the library's streams.
  *
  *   /echo            what came, as text: "<method> <path>\n<headers>\n<body>"
+ *   /as/<n>          that status with the request's own body and Content-Type
  *   /status/<n>      that status, "Retry-After: 7"
  *   /redirect/<n>    <n> redirects (302) to 200 "home"
  *   /to/<status>/<location>   a redirect with any Location
