@@ -26,7 +26,8 @@ WERROR ?=
 PYTHON ?= /usr/bin/python3
 
 LIB_PACKAGES := liburing libpq hiredis sqlite3 libssl libcrypto
-HEADER_PACKAGES := libcurl
+# loaded with dlopen where they are used: their headers are enough
+HEADER_PACKAGES := libcurl jansson
 DAEMON_PACKAGES := libsystemd inih
 
 WARNINGS := -Wall -Wextra -Wshadow -Wconversion -Wsign-conversion -Wformat=2 -Wundef -Wvla \
@@ -127,7 +128,7 @@ $(BUILD)/await.pc: lib/await.pc.in Makefile
 # --- tests --------------------------------------------------------------------------------------
 $(BUILD)/tests/%: $(BUILD)/obj/tests/unit/%.o $(SUPPORT_OBJECTS) $(DAEMON_OBJECTS) $(BUILD)/libawait.a
 	@mkdir -p $(@D)
-	$(CC) -pie $(ALL_LDFLAGS) -o $@ $^ $(LIB_LIBS) $(DAEMON_LIBS) -lcriterion
+	$(CC) -pie $(ALL_LDFLAGS) -o $@ $^ $(LIB_LIBS) $(DAEMON_LIBS) -ljansson -lcriterion
 
 # awaitctl's own units: with its objects, without the daemon and the library.
 $(BUILD)/tests/test_ctl_%: $(BUILD)/obj/tests/unit/test_ctl_%.o $(filter-out %/main.o,$(CTL_OBJECTS))

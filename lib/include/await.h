@@ -13,6 +13,7 @@
 #include <await/file.h>
 #include <await/group.h>
 #include <await/http.h>
+#include <await/http_form.h>
 #include <await/interval.h>
 #include <await/loop.h>
 #include <await/offload.h>
