@@ -6,6 +6,7 @@
 #include <await/base.h>
 #include <await/clock.h>
 #include <await/condition.h>
+#include <await/connection.h>
 #include <await/datagram.h>
 #include <await/directory.h>
 #include <await/dump.h>
@@ -35,6 +36,7 @@
 #include <await/signal.h>
 #include <await/socket.h>
 #include <await/sqlite.h>
+#include <await/sqlite_transaction.h>
 #include <await/stream.h>
 #include <await/sync.h>
 #include <await/task.h>
