@@ -152,6 +152,8 @@ static void apply_options(struct job *job, const struct submit_options *options,
     job->backoff_max_ms = options->has_backoff ? options->backoff_max_ms : settings->backoff_max_ms;
     job->keep_ms = options->has_keep ? options->keep_ms : settings->keep_ms;
     job->format = (uint8_t)options->format;
+    if (options->has_coalesce) /* 0 and 1 are the same: by itself */
+        job->coalesce = (uint16_t)(options->coalesce > 0 ? options->coalesce : 1);
 }
 
 /* Once into the WAL, once into the database: between two looks at the disk the room is estimated,
