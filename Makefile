@@ -91,7 +91,7 @@ help:
 	@echo 'make try        see the main job run on this machine, nothing else installed'
 	@echo 'make test       all tests: lint, units, integration, then both again under ASan + UBSan'
 	@echo 'make examples   the programs of docs/examples into $(BUILD)/examples'
-	@echo 'make test-unit test-integration asan lint bench fuzz tidy valgrind'
+	@echo 'make test-unit test-integration asan lint bench bench-lib fuzz tidy valgrind'
 	@echo 'make deb        Debian packages into $(BUILD)/deb'
 	@echo 'make test-systemd  the packages in a booted Debian (root)'
 	@echo 'make install    DESTDIR=... PREFIX=$(PREFIX)'

@@ -20,14 +20,10 @@ $(BUILD)/tests/test_no_memory: LDFLAGS += -Wl,--wrap=malloc,--wrap=calloc,--wrap
   -Wl,--wrap=free,--wrap=mmap
 
 .PHONY: deps deps-build try test test-unit test-integration test-crash test-model asan asan-units \
-  asan-integration lint format tidy valgrind test-ioredis \
-  bench bench-queue bench-backlog bench-postgres deps-bench unit-programs
+  asan-integration lint format tidy valgrind test-ioredis unit-programs
 
 deps:
 	@tests/support/deps.sh tests
-
-deps-bench: deps
-	@tests/support/deps.sh bench
 
 deps-build:
 	@tests/support/deps.sh build
@@ -98,18 +94,7 @@ tidy:
 	@clang-tidy --quiet --config-file=tests/lint/clang-tidy.yaml $(TIDY_SOURCES) -- -std=gnu17 \
 	  -D_GNU_SOURCE -DAWAITD_VERSION='"$(VERSION)"' -Ilib/include -Ilib -Idaemon $(PACKAGE_CFLAGS)
 
-bench: all $(PROGRAMS)
-	@BUILD=$(BUILD) $(PYTHON) tests/bench/bench.py $(BENCH)
-
-bench-queue: deps-bench all $(PROGRAMS)
-	@BUILD=$(BUILD) $(PYTHON) tests/bench/bench_queue.py $(BENCH)
-
-bench-backlog: all
-	@BUILD=$(BUILD) $(PYTHON) tests/bench/bench_backlog.py $(BENCH)
-
-bench-postgres: all
-	@BUILD=$(BUILD) $(PYTHON) tests/bench/bench_postgres.py $(BENCH)
-
+include tests/bench/bench.mk
 -include tests/fuzz/fuzz.mk
 -include tests/sim/sim.mk
 -include tests/systemd/systemd.mk
