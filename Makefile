@@ -93,7 +93,7 @@ help:
 	@echo 'make test       all tests: lint, units, integration, then both again under ASan + UBSan'
 	@echo 'make man        the manual pages of libawait into $(BUILD)/man'
 	@echo 'make examples   the programs of docs/examples into $(BUILD)/examples'
-	@echo 'make test-unit test-integration asan lint bench fuzz tidy valgrind'
+	@echo 'make test-unit test-integration asan lint bench bench-lib fuzz tidy valgrind'
 	@echo 'make deb        Debian packages into $(BUILD)/deb'
 	@echo 'make test-systemd  the packages in a booted Debian (root)'
 	@echo 'make install    DESTDIR=... PREFIX=$(PREFIX)'

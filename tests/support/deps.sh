@@ -13,7 +13,8 @@ run='libcriterion-dev libc6-dbg strace gdb postgresql redis-server redis-tools n
   openssl libgumbo-dev python3-pytest python3-redis python3-psycopg2'
 checks='clang clang-format clang-tidy libclang-rt-dev cppcheck shellcheck valgrind systemd'
 # the peers that are measured against
-bench='beanstalkd python3-celery python3-rq'
+bench='beanstalkd celery python3-celery python3-rq rsyslog rsyslog-pgsql pgbouncer curl golang-go
+  python3-uvloop python3-aiohttp python3-asyncpg libuv1-dev'
 # for the tests with ioredis
 node='nodejs npm'
 # the packages, and the Debian that boots with them
