@@ -22,18 +22,14 @@ $(BUILD)/tests/test_no_memory: LDFLAGS += -Wl,--wrap=malloc,--wrap=calloc,--wrap
 $(BUILD)/tests/test_pg_ways: LDFLAGS += -Wl,--wrap=PQcancel,--wrap=PQcancelStart \
   -Wl,--wrap=PQpipelineSync,--wrap=PQsendPipelineSync
 
-.PHONY: deps deps-build deps-ci try test test-ci programs test-unit test-integration test-crash test-model asan asan-build asan-units \
-  asan-integration lint format tidy valgrind test-ioredis \
-  bench bench-queue bench-backlog bench-postgres deps-bench
+.PHONY: deps deps-build deps-ci try test test-ci programs test-unit test-integration test-crash \
+  test-model asan asan-build asan-units asan-integration lint format tidy valgrind test-ioredis
 
 deps:
 	@tests/support/deps.sh tests
 
 deps-ci:
 	@tests/support/deps.sh tests deb systemd
-
-deps-bench: deps
-	@tests/support/deps.sh bench
 
 deps-build:
 	@tests/support/deps.sh build
@@ -114,18 +110,7 @@ tidy:
 	@clang-tidy --quiet --config-file=tests/lint/clang-tidy.yaml $(TIDY_SOURCES) -- -std=gnu17 \
 	  -D_GNU_SOURCE -DAWAITD_VERSION='"$(VERSION)"' -Ilib/include -Ilib -Idaemon $(PACKAGE_CFLAGS)
 
-bench: all $(PROGRAMS)
-	@BUILD=$(BUILD) $(PYTHON) tests/bench/bench.py $(BENCH)
-
-bench-queue: deps-bench all $(PROGRAMS)
-	@BUILD=$(BUILD) $(PYTHON) tests/bench/bench_queue.py $(BENCH)
-
-bench-backlog: all
-	@BUILD=$(BUILD) $(PYTHON) tests/bench/bench_backlog.py $(BENCH)
-
-bench-postgres: all
-	@BUILD=$(BUILD) $(PYTHON) tests/bench/bench_postgres.py $(BENCH)
-
+include tests/bench/bench.mk
 -include tests/fuzz/fuzz.mk
 -include tests/sim/sim.mk
 -include tests/systemd/systemd.mk

@@ -106,6 +106,9 @@ int http_origin_of_proxy(const char *url, struct aw_http_origin *ret_origin)
     /* a port is demanded: the usual one of a proxy is nowhere agreed */
     const char *authority = strstr(url, "://") + 3;
     size_t length = strcspn(authority, "/?#");
+    const char *at = memrchr(authority, '@', length); /* a password may hold a colon */
+    length -= at != NULL ? (size_t)(at + 1 - authority) : 0;
+    authority = at != NULL ? at + 1 : authority;
     const char *colon = memrchr(authority, ':', length);
     const char *bracket = memrchr(authority, ']', length);
     bool has_port = colon != NULL && (bracket == NULL || colon > bracket);

@@ -7,13 +7,14 @@
 set -eu
 
 build='gcc libc6-dev make pkgconf liburing-dev libpq-dev libhiredis-dev libsqlite3-dev libinih-dev
-  libsystemd-dev libssl-dev libcurl4-openssl-dev'
+  libsystemd-dev libssl-dev libcurl4-openssl-dev libjansson-dev python3'
 # what the units and the integration suite run with
 run='libcriterion-dev libc6-dbg strace gdb postgresql redis-server redis-tools netcat-openbsd socat
-  openssl python3 python3-pytest python3-redis python3-psycopg2'
+  openssl libgumbo-dev python3-pytest python3-redis python3-psycopg2'
 checks='clang clang-format clang-tidy libclang-rt-dev cppcheck shellcheck valgrind systemd'
 # the peers that are measured against
-bench='beanstalkd python3-celery python3-rq'
+bench='beanstalkd celery python3-celery python3-rq rsyslog rsyslog-pgsql pgbouncer curl golang-go
+  python3-uvloop python3-aiohttp python3-asyncpg libuv1-dev'
 # for the tests with ioredis
 node='nodejs npm'
 # the packages, and the Debian that boots with them
