@@ -192,8 +192,6 @@ AW_MUST_CHECK AW_SUSPENDS int http_origin_resolve(struct http_origin *origin,
 AW_MUST_CHECK int http_origin_list(const struct http_origin *origin, struct curl_slist **list);
 /* Of a proxy's URL: -EINVAL when it is none that we can use. */
 AW_MUST_CHECK int http_origin_of_proxy(const char *url, struct aw_http_origin *ret_origin);
-/* Where `location` leads from `url`, in memory that is the caller's: -EINVAL, -ENOMEM. */
-AW_MUST_CHECK int http_url_follow(const char *url, const char *location, char **ret_url);
 bool http_same_origin(const struct aw_http_origin *one, const struct aw_http_origin *other);
 
 /* --- http_proxy.c */
