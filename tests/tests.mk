@@ -11,6 +11,7 @@ RESULTS ?= $(BUILD)/results
 RESULT ?= $(RESULTS)/$@
 
 include docs/examples/examples.mk
+include tests/canary/canary.mk
 
 # make would delete these as intermediate, and compile every test again the next time.
 .SECONDARY: $(call object,$(UNIT_SOURCES) $(SUPPORT_SOURCES) $(PROGRAM_SOURCES))
@@ -57,7 +58,7 @@ test-unit: $(UNIT_TESTS)
 	@$(PYTHON) tests/support/run_units.py $(RESULT) $(UNIT_TESTS)
 
 # TESTS='tests/integration/test_postgres.py -k insert' runs a part.
-test-integration: all $(PROGRAMS) $(EXAMPLES)
+test-integration: all $(PROGRAMS) $(EXAMPLES) $(CANARIES)
 	@BUILD=$(BUILD) PYTHON=$(PYTHON) tests/support/run_integration.sh $(RESULT) $(TESTS)
 
 # The kill -9 test of issue size: 20 rounds of 10,000 jobs (the ordinary suite runs 3).
@@ -76,6 +77,11 @@ test-ioredis: all
 test-model: all
 	@BUILD=$(BUILD) PYTHON=$(PYTHON) MODEL_SEQUENCES=$${MODEL_SEQUENCES:-2000} \
 	  tests/support/run_integration.sh $(RESULT) tests/model
+
+# A million tasks, cancelled at random points; nothing may have grown (the ordinary suite runs 20,000).
+.PHONY: test-leak
+test-leak: $(BUILD)/tests/integration/leak
+	$(BUILD)/tests/integration/leak $${LEAK_TASKS:-1000000} $${LEAK_SEED:-1}
 
 # Exactly-once under kills, terminated sessions and cut connections (the ordinary suite runs 4 rounds).
 .PHONY: test-chaos
