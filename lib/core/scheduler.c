@@ -15,6 +15,7 @@
 /* Resumes before the loop looks at I/O and timers again: two tasks that wake each other for ever
  * must not starve the rest. */
 #define TURN_BUDGET 512u
+#define STACKS_AGE_NS (UINT64_C(1) << 30) /* about a second */
 
 static _Thread_local struct scheduler *here;
 
@@ -34,8 +35,8 @@ void scheduler_open(struct scheduler *scheduler, const struct aw_options *option
                     uint64_t (*now_ns)(void))
 {
     core_assert(!here);
-    size_t stack_size = options && options->stack_size_bytes ? options->stack_size_bytes
-                                                             : STACK_SIZE_DEFAULT;
+    size_t stack_size =
+        options && options->stack_size_bytes ? options->stack_size_bytes : STACK_SIZE_DEFAULT;
     if (stack_size < STACK_SIZE_MIN)
         stack_size = STACK_SIZE_MIN;
     memset(scheduler, 0, sizeof *scheduler);
@@ -44,6 +45,7 @@ void scheduler_open(struct scheduler *scheduler, const struct aw_options *option
         scheduler->tasks_max = TASKS_MAX;
     scheduler->now_ns = now_ns;
     scheduler->turn_began_ns = now_ns();
+    scheduler->stacks_aged_ns = scheduler->turn_began_ns;
     stack_pool_init(&scheduler->stacks, stack_size);
     sanitize_root(&scheduler->root_sanitize);
     here = scheduler;
@@ -105,8 +107,7 @@ SANITIZE_NO_FRAME void scheduler_switch(struct scheduler *scheduler)
         loop_watch_leave(&scheduler->watch, self);
     struct context *from = self ? &self->context : &scheduler->root;
     struct context *to = next ? &next->context : &scheduler->root;
-    struct sanitize_stack *from_stack =
-        self ? &self->stack->sanitize : &scheduler->root_sanitize;
+    struct sanitize_stack *from_stack = self ? &self->stack->sanitize : &scheduler->root_sanitize;
     struct sanitize_stack *to_stack = next ? &next->stack->sanitize : &scheduler->root_sanitize;
 
     scheduler->current = next;
@@ -128,6 +129,10 @@ static SANITIZE_NO_FRAME void run_turn(struct scheduler *scheduler)
 void scheduler_run(struct scheduler *scheduler)
 {
     scheduler->turn_began_ns = scheduler->now_ns();
+    if (scheduler->turn_began_ns - scheduler->stacks_aged_ns >= STACKS_AGE_NS) {
+        scheduler->stacks_aged_ns = scheduler->turn_began_ns;
+        stack_pool_age(&scheduler->stacks);
+    }
     struct timer *timer;
     while ((timer = timers_pop_expired(&scheduler->timers, scheduler->turn_began_ns))) {
         struct aw_task *task = (struct aw_task *)((char *)timer - offsetof(struct aw_task, timer));
@@ -145,6 +150,15 @@ void scheduler_run(struct scheduler *scheduler)
     scheduler->budget = TURN_BUDGET;
     if (scheduler->ready_first)
         run_turn(scheduler);
+}
+
+uint64_t scheduler_next_ns(const struct scheduler *scheduler)
+{
+    uint64_t timer_ns = timers_next(&scheduler->timers);
+    if (!stack_pool_has_surplus(&scheduler->stacks))
+        return timer_ns;
+    uint64_t age_ns = scheduler->stacks_aged_ns + STACKS_AGE_NS;
+    return age_ns < timer_ns ? age_ns : timer_ns;
 }
 
 bool scheduler_has_ready(const struct scheduler *scheduler)

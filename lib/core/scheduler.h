@@ -74,6 +74,7 @@ struct scheduler {
     struct timer_heap timers;
     uint64_t (*now_ns)(void);
     uint64_t turn_began_ns;
+    uint64_t stacks_aged_ns;
     struct loop_watch watch;
     uint64_t finish_count;
     uint32_t task_count;
@@ -95,6 +96,10 @@ AW_MUST_CHECK int scheduler_spawn(struct scheduler *scheduler, struct aw_group *
 
 /* From the root: wakes what is due, runs what is ready until nothing is or the budget is spent. */
 void scheduler_run(struct scheduler *scheduler);
+
+/* Until when the loop may wait if no I/O completes: the nearest timer, or the next look at stacks
+ * that nobody uses any more. */
+uint64_t scheduler_next_ns(const struct scheduler *scheduler);
 
 /* Whether the loop must not wait: a task is ready, or will be at the next turn. */
 bool scheduler_has_ready(const struct scheduler *scheduler);
