@@ -113,3 +113,4 @@ bench-postgres: all
 -include tests/fuzz/fuzz.mk
 -include tests/sim/sim.mk
 -include tests/systemd/systemd.mk
+-include tests/docker/docker.mk

@@ -1,7 +1,7 @@
 #!/bin/sh
 # deps.sh - installs the Debian packages that the build or the tests need; `make deps` calls it.
 #
-# deps.sh build|tests|bench|node|deb|systemd [--list]
+# deps.sh build|tests|bench|node|deb|systemd|docker|docker-client [--list]
 # Asks dpkg what is missing and installs only that. With everything there it does nothing: no
 # network, no root. The names are the same on Debian 12, Debian 13 and Ubuntu 24.04.
 set -eu
@@ -18,6 +18,10 @@ node='nodejs npm'
 # the packages, and the Debian that boots with them
 deb='debhelper dpkg-dev fakeroot lintian'
 systemd='debootstrap systemd-container'
+# databases in containers, and the file systems of their stand-ins
+docker='docker.io docker-compose iptables iproute2 debootstrap'
+# apart from docker.io since Debian 13
+docker_client='docker-cli'
 
 case ${1:-} in
 build) wanted=$build ;;
@@ -26,7 +30,12 @@ bench) wanted=$bench ;;
 node) wanted=$node ;;
 deb) wanted=$deb ;;
 systemd) wanted=$systemd ;;
-*) echo 'usage: deps.sh build|tests|bench|node|deb|systemd [--list]' >&2; exit 2 ;;
+docker) wanted=$docker ;;
+docker-client) wanted=$docker_client ;;
+*)
+    echo 'usage: deps.sh build|tests|bench|node|deb|systemd|docker|docker-client [--list]' >&2
+    exit 2
+    ;;
 esac
 if [ "${2:-}" = --list ]; then
     for package in $wanted; do echo "$package"; done
