@@ -121,6 +121,7 @@ include tests/bench/bench.mk
 -include tests/sim/sim.mk
 -include tests/systemd/systemd.mk
 -include tests/debian13/debian13.mk
+-include tests/docker/docker.mk
 
 # All that the stages of `make test` run; SIM is known only here.
 programs: $(UNIT_TESTS) $(PROGRAMS) $(EXAMPLES) $(SIM)

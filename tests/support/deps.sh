@@ -1,7 +1,7 @@
 #!/bin/sh
 # deps.sh - installs the Debian packages that the build or the tests need; `make deps` calls it.
 #
-# deps.sh build|run|tests|bench|node|deb|systemd ... [--list]
+# deps.sh build|run|tests|bench|node|deb|systemd|docker|docker-client ... [--list]
 # Asks dpkg what is missing and installs only that. With everything there it does nothing: no
 # network, no root. The names are the same on Debian 12, Debian 13 and Ubuntu 24.04.
 set -eu
@@ -20,6 +20,10 @@ node='nodejs npm'
 # the packages, and the Debian that boots with them
 deb='debhelper dpkg-dev fakeroot lintian'
 systemd='debootstrap systemd-container'
+# databases in containers, and the file systems of their stand-ins
+docker='docker.io docker-compose iptables iproute2 debootstrap'
+# apart from docker.io since Debian 13
+docker_client='docker-cli'
 
 wanted=
 list=false
@@ -32,12 +36,14 @@ for set in "$@"; do
     node) wanted="$wanted $node" ;;
     deb) wanted="$wanted $deb" ;;
     systemd) wanted="$wanted $systemd" ;;
+    docker) wanted="$wanted $docker" ;;
+    docker-client) wanted="$wanted $docker_client" ;;
     --list) list=true ;;
     *) wanted=; break ;;
     esac
 done
 if [ -z "$wanted" ]; then
-    echo 'usage: deps.sh build|run|tests|bench|node|deb|systemd ... [--list]' >&2
+    echo 'usage: deps.sh build|run|tests|bench|node|deb|systemd|docker|docker-client ...' >&2
     exit 2
 fi
 if $list; then
