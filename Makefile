@@ -54,7 +54,8 @@ endif
 
 PACKAGE_CFLAGS = $(shell $(PKG_CONFIG) --cflags $(LIB_PACKAGES) $(HEADER_PACKAGES) \
   $(DAEMON_PACKAGES))
-LIB_LIBS = $(shell $(PKG_CONFIG) --libs $(LIB_PACKAGES)) -pthread -lm -ldl
+# wslay has no pkg-config file
+LIB_LIBS = $(shell $(PKG_CONFIG) --libs $(LIB_PACKAGES)) -lwslay -pthread -lm -ldl
 DAEMON_LIBS = $(shell $(PKG_CONFIG) --libs $(DAEMON_PACKAGES))
 
 ALL_CFLAGS = -std=gnu17 $(OPTIMIZE) $(WARNINGS) $(HARDENING) $(SANITIZE_FLAGS) -fPIC \

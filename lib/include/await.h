@@ -42,6 +42,7 @@
 #include <await/task.h>
 #include <await/tls.h>
 #include <await/unix_socket.h>
+#include <await/websocket.h>
 #include <await/with.h>
 
 #endif
