@@ -26,6 +26,7 @@
 #include <await/priority_queue.h>
 #include <await/process.h>
 #include <await/redis.h>
+#include <await/redis_key.h>
 #include <await/redis_multi.h>
 #include <await/redis_subscriber.h>
 #include <await/resolve.h>

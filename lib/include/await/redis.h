@@ -121,7 +121,8 @@ struct aw_redis_lease;
 struct aw_event;
 
 /* Connects. `changed` is set whenever the lease may have been lost; it must outlive the lease.
- * -EBUSY: leased_connections_max are in use; -ENOTCONN, -ESHUTDOWN, -ENOMEM, -ECANCELED, -ETIME. */
+ * -EBUSY: leased_connections_max are in use; -EOPNOTSUPP: the pool is of a cluster; -ENOTCONN,
+ * -ESHUTDOWN, -ENOMEM, -ECANCELED, -ETIME. */
 AW_API AW_MUST_CHECK AW_SUSPENDS int aw_redis_lease_enter(struct aw_redis_pool *pool,
                                                           struct aw_event *changed,
                                                           struct aw_redis_lease **ret_lease,

@@ -8,8 +8,13 @@ from harness import process
 
 
 class RedisServer:
-    def __init__(self, *options):
-        self.folder = process.temporary_folder("redis")
+    """`configuration`: a file that a sentinel rewrites, in a folder that goes with it."""
+
+    def __init__(self, *options, password=None, configuration=None, sentinel=False):
+        self.folder = configuration.parent if configuration else process.temporary_folder("redis")
+        self.configuration = [configuration] if configuration else []
+        self.sentinel = sentinel
+        self.password = password
         self.port = process.free_port()
         self.options = options
         self.server = None
@@ -19,9 +24,10 @@ class RedisServer:
 
     def start(self):
         self.server = process.Process(
-            [process.need("redis-server"), "--port", self.port, "--bind", "127.0.0.1",
-             "--unixsocket", self.socket, "--dir", self.folder, "--save", "", "--daemonize", "no",
-             *self.options], self.folder / "log")
+            [process.need("redis-server"), *self.configuration, "--port", self.port, "--bind",
+             "127.0.0.1", "--unixsocket", self.socket, "--dir", self.folder, "--daemonize", "no",
+             *(("--sentinel",) if self.sentinel else ("--save", "")), *self.options],
+            self.folder / "log")
         process.wait_until(self.answers, 30, f"Redis to answer\n{self.server.output()}")
 
     def answers(self):
@@ -32,7 +38,7 @@ class RedisServer:
             return False
 
     def client(self):
-        return redis.Redis(port=self.port)
+        return redis.Redis(port=self.port, password=self.password)
 
     def stop(self):
         self.server.kill()
