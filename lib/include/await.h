@@ -28,6 +28,7 @@
 #include <await/redis.h>
 #include <await/redis_key.h>
 #include <await/redis_multi.h>
+#include <await/redis_stream.h>
 #include <await/redis_subscriber.h>
 #include <await/resolve.h>
 #include <await/scope.h>

@@ -65,10 +65,11 @@ class Chaos:
         with self.own.connect(timeout_s=150) as client:
             ids = list(self.jobs.values())
             for begin in range(0, len(ids), 500):
-                client.call("GATHER", *ids[begin:begin + 500])
-            for job in client.pipeline(("JOB", one) for one in ids):
-                state = wire.text(wire.as_map(job)["state"])
-                counts[state] = counts.get(state, 0) + 1
+                some = ids[begin:begin + 500]
+                client.call("GATHER", *some)
+                for job in client.pipeline(("JOB", one) for one in some):
+                    state = wire.text(wire.as_map(job)["state"])
+                    counts[state] = counts.get(state, 0) + 1
         return counts
 
 
