@@ -57,6 +57,8 @@ check 'inventory: each public function tested, each wait cancelled' \
     "$python" -B "$here/inventory.py"
 check 'keys: configuration and manual pages have all' "$python" -B "$here/keys.py"
 check 'top level: the agreed entries only' "$python" -B "$here/toplevel.py"
+check 'exposure of the shipped unit, at most 1.2' "$here/exposure.sh"
+echo "         it is $(printf '%s\n' "$output" | tail -n 1)"
 check 'shellcheck' check_shell
 check 'cppcheck' check_cppcheck
 
