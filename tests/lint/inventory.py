@@ -1,4 +1,4 @@
-"""inventory.py - every public function is tested by name, and every one that waits is cancelled there.
+"""inventory.py - every public function is tested, and every one that waits is cancelled.
 
 A unit test (tests/unit) must call each function of the public headers. One that may suspend and can
 be interrupted must also be called in a file that cancels at each point: one that uses

@@ -36,11 +36,11 @@ static bool settled(const struct before *before)
 
 static void expect_nothing_left(const struct before *before, int turns)
 {
-    cr_expect(settled(before), "%d turns: %u tasks and %u operations are left, were %u and %u", turns,
-              aw_task_count(), operations_running(), before->tasks, before->slots);
+    cr_expect(settled(before), "%d turns: %u tasks and %u operations are left, were %u and %u",
+              turns, aw_task_count(), operations_running(), before->tasks, before->slots);
     int descriptors = open_descriptors();
-    cr_expect_eq(descriptors, before->descriptors, "%d turns: %d descriptors are open, were %d", turns,
-                 descriptors, before->descriptors);
+    cr_expect_eq(descriptors, before->descriptors, "%d turns: %d descriptors are open, were %d",
+                 turns, descriptors, before->descriptors);
     cr_expect(before->has_child || (waitpid(-1, NULL, WNOHANG) == -1 && errno == ECHILD),
               "%d turns: a child is left", turns);
 }

@@ -44,7 +44,8 @@ static void cancel_at_each_point(aw_function function)
     cr_assert_eq(aw_run(everywhere, &function), 0);
 }
 
-/* --- files -------------------------------------------------------------------------------------- */
+/* --- files --------------------------------------------------------------------------------------
+ */
 static int use_a_descriptor(int fd)
 {
     char text[8];
@@ -147,7 +148,8 @@ static int file_block(void *argument)
     (void)argument;
     int fd;
     int result = 0;
-    AW_WITH(result, aw_with_file(&fd, "block", O_RDWR | O_CREAT, 0600)) {
+    AW_WITH(result, aw_with_file(&fd, "block", O_RDWR | O_CREAT, 0600))
+    {
         result = aw_write_all(fd, "x", 1, 0);
     }
     return result;
@@ -158,7 +160,8 @@ Test(cancellation, of_a_block_with_a_file)
     cancel_at_each_point(file_block);
 }
 
-/* --- sockets ------------------------------------------------------------------------------------ */
+/* --- sockets ------------------------------------------------------------------------------------
+ */
 struct conversation {
     int listener;
     int port; /* 0: the Unix socket "talk" */
@@ -319,7 +322,8 @@ static int connection_block(void *argument)
     struct aw_server *server;
     cr_assert_eq(aw_server_start(&server, listener, answer_a_stream, NULL, NULL), 0);
     int result = 0;
-    AW_WITH(result, aw_with_connection(&connection)) {
+    AW_WITH(result, aw_with_connection(&connection))
+    {
         char *line;
         cr_expect_gt(aw_local_port(aw_stream_descriptor(connection.stream)), 0);
         result = aw_stream_print(connection.stream, "hello\n");
@@ -366,7 +370,8 @@ Test(cancellation, of_streams_over_a_pipe)
     cancel_at_each_point(pipe_streams);
 }
 
-/* --- threads, names, signals -------------------------------------------------------------------- */
+/* --- threads, names, signals --------------------------------------------------------------------
+ */
 static int on_a_thread(void *argument)
 {
     return argument ? 1 : 0;
@@ -440,9 +445,8 @@ static int child_processes(void *argument)
 {
     (void)argument;
     const char *arguments[] = {"cat", NULL};
-    struct aw_process_options options = {.arguments = arguments,
-                                         .input = AW_PROCESS_PIPE,
-                                         .output = AW_PROCESS_PIPE};
+    struct aw_process_options options = {
+        .arguments = arguments, .input = AW_PROCESS_PIPE, .output = AW_PROCESS_PIPE};
     struct aw_process *process;
     int result = aw_process_spawn(&process, &options, NULL);
     if (result < 0)

@@ -25,7 +25,9 @@ Test(http_check, a_request_that_can_be_is_accepted)
                                                 .headers = &header,
                                                 .header_count = 1,
                                                 .body = "text",
-                                                .body_size = 4}, ""), 0);
+                                                .body_size = 4},
+                       ""),
+                 0);
 }
 
 Test(http_check, a_request_that_cannot_be_is_refused_with_the_reason)
@@ -37,14 +39,21 @@ Test(http_check, a_request_that_cannot_be_is_refused_with_the_reason)
     cr_expect_eq(check((struct aw_http_request){.url = "http://a/\r\nb"}, "one line"), -EINVAL);
     cr_expect_eq(check((struct aw_http_request){.method = "GET /", .url = "http://a/"}, "method"),
                  -EINVAL);
-    cr_expect_eq(check((struct aw_http_request){.method = "HEAD", .url = "http://a/", .body = "x",
-                                                .body_size = 1}, "no body"), -EINVAL);
+    cr_expect_eq(check(
+                     (struct aw_http_request){
+                         .method = "HEAD", .url = "http://a/", .body = "x", .body_size = 1},
+                     "no body"),
+                 -EINVAL);
     cr_expect_eq(check((struct aw_http_request){.url = "http://a/", .body_size = 1}, "missing"),
                  -EINVAL);
-    cr_expect_eq(check((struct aw_http_request){.url = "http://a/", .headers = &split,
-                                                .header_count = 1}, "X-One"), -EINVAL);
-    cr_expect_eq(check((struct aw_http_request){.url = "http://a/", .headers = &length,
-                                                .header_count = 1}, "Content-Length"), -EINVAL);
+    cr_expect_eq(
+        check((struct aw_http_request){.url = "http://a/", .headers = &split, .header_count = 1},
+              "X-One"),
+        -EINVAL);
+    cr_expect_eq(
+        check((struct aw_http_request){.url = "http://a/", .headers = &length, .header_count = 1},
+              "Content-Length"),
+        -EINVAL);
 }
 
 Test(http_check, only_proxies_that_resolve_names_themselves_are_taken)

@@ -1,4 +1,5 @@
-/* test_pg_sql.c - what a statement is by its first word, and what may not run on which connection. */
+/* test_pg_sql.c - what a statement is by its first word, and what may not run on which connection.
+ */
 #include <await/pg.h>
 
 #include <criterion/criterion.h>
@@ -41,12 +42,21 @@ Test(pg_sql, the_first_word_is_found_behind_comments_and_empty_statements)
 
 Test(pg_sql, a_shared_connection_takes_nothing_that_would_leak)
 {
-    const char *leaking[] = {"BEGIN", "commit", ";ROLLBACK", "/**/SET x = 1", "LISTEN a",
-                             "PREPARE p AS SELECT 1", "COPY t FROM STDIN", "DISCARD ALL", "", " ; "};
+    const char *leaking[] = {"BEGIN",
+                             "commit",
+                             ";ROLLBACK",
+                             "/**/SET x = 1",
+                             "LISTEN a",
+                             "PREPARE p AS SELECT 1",
+                             "COPY t FROM STDIN",
+                             "DISCARD ALL",
+                             "",
+                             " ; "};
     for (size_t i = 0; i < sizeof leaking / sizeof leaking[0]; i++)
         cr_expect(refused(leaking[i]), "%s", leaking[i]);
-    const char *harmless[] = {"SELECT 1", "INSERT INTO t VALUES (1)", "CREATE TABLE t ()", "CALL p()",
-                              "DO $$ $$", "SETTING"};
+    const char *harmless[] = {"SELECT 1",          "INSERT INTO t VALUES (1)",
+                              "CREATE TABLE t ()", "CALL p()",
+                              "DO $$ $$",          "SETTING"};
     for (size_t i = 0; i < sizeof harmless / sizeof harmless[0]; i++)
         cr_expect_not(refused(harmless[i]), "%s", harmless[i]);
 }

@@ -123,7 +123,8 @@ static int leases(void *argument)
 {
     struct aw_redis_holder holder = {.pool = pool};
     int result = 0;
-    AW_WITH(result, aw_redis_with_lease(&holder)) {
+    AW_WITH(result, aw_redis_with_lease(&holder))
+    {
         result = say(holder.lease, 1, (const char *[]){"MULTI"}, NULL);
         if (result == 0)
             result = say(holder.lease, 2, (const char *[]){"INCR", "leased"}, NULL);

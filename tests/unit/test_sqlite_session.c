@@ -1,5 +1,5 @@
-/* test_sqlite_session.c - a connection of a pool for one task: sessions, transactions as blocks, what
- * errors are called; cancelled at each of its suspensions. */
+/* test_sqlite_session.c - a connection of a pool for one task: sessions, transactions as blocks,
+ * what errors are called; cancelled at each of its suspensions. */
 #include "support/cancel.h"
 #include "support/process.h"
 
@@ -109,7 +109,8 @@ static int insert_in_block(const char *number, int outcome, struct aw_error *ret
     (void)snprintf(sql, sizeof sql, "INSERT INTO t VALUES (%s)", number);
     struct aw_sqlite_transaction transaction = {.pool = pool, .immediate = true};
     int result = 0;
-    AW_WITH(result, aw_sqlite_with_transaction(&transaction)) {
+    AW_WITH(result, aw_sqlite_with_transaction(&transaction))
+    {
         result = aw_sqlite_transaction_execute(&transaction, sql);
         if (result == 0)
             result = outcome;
@@ -123,7 +124,8 @@ static int leaves_by_return(void)
 {
     struct aw_sqlite_transaction transaction = {.pool = pool};
     int result = 0;
-    AW_WITH(result, aw_sqlite_with_transaction(&transaction)) {
+    AW_WITH(result, aw_sqlite_with_transaction(&transaction))
+    {
         result = aw_sqlite_transaction_execute(&transaction, "INSERT INTO t VALUES (9)");
         cr_expect_eq(result, 0);
         return result;
@@ -144,7 +146,8 @@ static int blocks(void)
 
     struct aw_sqlite_transaction ended = {.pool = pool};
     int result = 0;
-    AW_WITH(result, aw_sqlite_with_transaction(&ended)) {
+    AW_WITH(result, aw_sqlite_with_transaction(&ended))
+    {
         result = aw_sqlite_transaction_execute(&ended, "COMMIT");
         cr_expect_eq(result, 0);
     }
@@ -164,10 +167,11 @@ static int transact(void *argument)
     int64_t *number = argument;
     struct aw_sqlite_transaction transaction = {.pool = pool, .immediate = true};
     const struct aw_sqlite_value value = {.type = SQLITE_INTEGER, .integer = ++*number};
-    const struct aw_sqlite_statement insert = {.sql = "INSERT INTO t VALUES (?)", .sql_size = 24,
-                                               .values = &value, .value_count = 1};
+    const struct aw_sqlite_statement insert = {
+        .sql = "INSERT INTO t VALUES (?)", .sql_size = 24, .values = &value, .value_count = 1};
     int result = 0;
-    AW_WITH(result, aw_sqlite_with_transaction(&transaction)) {
+    AW_WITH(result, aw_sqlite_with_transaction(&transaction))
+    {
         result = aw_sqlite_transaction_query(&transaction, &insert, NULL);
         if (result == 0)
             result = aw_yield();
@@ -198,7 +202,8 @@ Test(sqlite_session, cancelled_anywhere_it_leaves_nothing)
     run(cancelled);
 }
 
-/* --- one connection ----------------------------------------------------------------------------- */
+/* --- one connection -----------------------------------------------------------------------------
+ */
 static int one_connection(void *argument)
 {
     (void)argument;
@@ -253,7 +258,8 @@ static int errors_of_a_connection(void *argument)
     cr_expect_eq(aw_sqlite_error(database, code, &error), -EINVAL);
     cr_expect_str_eq(error.code, "SQLITE_ERROR");
     cr_expect(strstr(error.message, "syntax"), "%s", error.message);
-    cr_assert_eq(sqlite3_prepare_v2(aw_sqlite_handle(database), "SELECT 1", -1, &statement, NULL), 0);
+    cr_assert_eq(sqlite3_prepare_v2(aw_sqlite_handle(database), "SELECT 1", -1, &statement, NULL),
+                 0);
     cr_expect_eq(aw_sqlite_close(database), -EBUSY, "a statement is left");
     sqlite3_finalize(statement);
     return aw_sqlite_close(NULL);
