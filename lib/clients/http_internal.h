@@ -23,6 +23,7 @@
 #include <await.h>
 #include <await/http.h>
 #include "clients/http_curl.h"
+#include "clients/http_text.h"
 #include <sys/queue.h>
 
 #define HTTP_HEADERS_MAX 256u
@@ -203,7 +204,6 @@ AW_MUST_CHECK int http_message_list(const struct http_exchange *exchange,
                                     struct curl_slist **ret_list);
 /* One line of a response's head; 0, -ENOMEM, -EMSGSIZE. */
 AW_MUST_CHECK int http_head_line(struct http_head *head, const char *line, size_t size);
-bool http_name_is(const char *name, const char *other);
 
 /* --- http_transfer.c */
 /* Waits for its places and addresses, and starts it. */
