@@ -15,6 +15,7 @@ TMPFILESDIR ?= $(PREFIX)/lib/tmpfiles.d
 MANDIR ?= $(PREFIX)/share/man
 BASH_COMPLETION_DIR ?= $(PREFIX)/share/bash-completion/completions
 ZSH_COMPLETION_DIR ?= $(PREFIX)/share/zsh/site-functions
+DOCDIR ?= $(PREFIX)/share/doc/awaitd
 DESTDIR ?=
 
 CC ?= gcc
@@ -53,7 +54,8 @@ endif
 
 PACKAGE_CFLAGS = $(shell $(PKG_CONFIG) --cflags $(LIB_PACKAGES) $(HEADER_PACKAGES) \
   $(DAEMON_PACKAGES))
-LIB_LIBS = $(shell $(PKG_CONFIG) --libs $(LIB_PACKAGES)) -pthread -lm -ldl
+# wslay has no pkg-config file
+LIB_LIBS = $(shell $(PKG_CONFIG) --libs $(LIB_PACKAGES)) -lwslay -pthread -lm -ldl
 DAEMON_LIBS = $(shell $(PKG_CONFIG) --libs $(DAEMON_PACKAGES))
 
 ALL_CFLAGS = -std=gnu17 $(OPTIMIZE) $(WARNINGS) $(HARDENING) $(SANITIZE_FLAGS) -fPIC \
@@ -97,6 +99,7 @@ help:
 	@echo 'make deb        Debian packages into $(BUILD)/deb'
 	@echo 'make test-systemd  the packages in a booted Debian (root)'
 	@echo 'make test-debian13 units and integration in a Debian 13 (root)'
+	@echo 'make test-docker   databases in containers, and awaitd in one (root)'
 	@echo 'make install    DESTDIR=... PREFIX=$(PREFIX)'
 
 $(BUILD)/obj/%.o: %.c Makefile
@@ -184,6 +187,9 @@ install: all man
 	install -m 644 docs/man/awaitd.conf.5 $(DESTDIR)$(MANDIR)/man5/awaitd.conf.5
 	install -m 644 docs/man/awaitd-protocol.7 $(DESTDIR)$(MANDIR)/man7/awaitd-protocol.7
 	install -m 644 docs/man/awaitd.8 $(DESTDIR)$(MANDIR)/man8/awaitd.8
+	install -d $(DESTDIR)$(DOCDIR)/examples/docker
+	install -m 644 config/docker/Dockerfile config/docker/README.md config/docker/seccomp.json \
+	  $(DESTDIR)$(DOCDIR)/examples/docker/
 	test -e $(DESTDIR)$(SYSCONFDIR)/awaitd/awaitd.conf || \
 	  install -m 640 config/awaitd.conf $(DESTDIR)$(SYSCONFDIR)/awaitd/awaitd.conf
 

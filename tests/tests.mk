@@ -11,6 +11,7 @@ RESULTS ?= $(BUILD)/results
 RESULT ?= $(RESULTS)/$@
 
 include docs/examples/examples.mk
+include tests/canary/canary.mk
 
 # make would delete these as intermediate, and compile every test again the next time.
 .SECONDARY: $(call object,$(UNIT_SOURCES) $(SUPPORT_SOURCES) $(PROGRAM_SOURCES))
@@ -29,7 +30,8 @@ deps:
 	@tests/support/deps.sh tests
 
 deps-ci:
-	@tests/support/deps.sh tests deb systemd
+	@tests/support/deps.sh tests deb systemd docker
+	@command -v docker >/dev/null || tests/support/deps.sh docker-client
 
 deps-build:
 	@tests/support/deps.sh build
@@ -47,17 +49,16 @@ test: deps
 
 # What the automation runs: `make test` and, beside it, what needs root and systems of its own.
 test-ci: deps-ci
-	@$(TEST_ALL) $(TEST_LANES) 'systemd'
+	@$(TEST_ALL) $(TEST_LANES) 'systemd docker-quick'
 
 asan-build:
-	+@$(ASAN_MAKE) all $(UNIT_TESTS:$(BUILD)/%=$(ASAN_BUILD)/%) \
-	  $(PROGRAMS:$(BUILD)/%=$(ASAN_BUILD)/%) $(EXAMPLES:$(BUILD)/%=$(ASAN_BUILD)/%)
+	+@$(ASAN_MAKE) all test-programs
 
 test-unit: $(UNIT_TESTS)
 	@$(PYTHON) tests/support/run_units.py $(RESULT) $(UNIT_TESTS)
 
 # TESTS='tests/integration/test_postgres.py -k insert' runs a part.
-test-integration: all $(PROGRAMS) $(EXAMPLES)
+test-integration: all $(PROGRAMS) $(EXAMPLES) $(CANARIES)
 	@BUILD=$(BUILD) PYTHON=$(PYTHON) tests/support/run_integration.sh $(RESULT) $(TESTS)
 
 # The kill -9 test of issue size: 20 rounds of 10,000 jobs (the ordinary suite runs 3).
@@ -76,6 +77,11 @@ test-ioredis: all
 test-model: all
 	@BUILD=$(BUILD) PYTHON=$(PYTHON) MODEL_SEQUENCES=$${MODEL_SEQUENCES:-2000} \
 	  tests/support/run_integration.sh $(RESULT) tests/model
+
+# A million tasks, cancelled at random points; nothing may have grown (the ordinary suite runs 20,000).
+.PHONY: test-leak
+test-leak: $(BUILD)/tests/integration/leak
+	$(BUILD)/tests/integration/leak $${LEAK_TASKS:-1000000} $${LEAK_SEED:-1}
 
 # Exactly-once under kills, terminated sessions and cut connections (the ordinary suite runs 4 rounds).
 .PHONY: test-chaos
@@ -115,6 +121,9 @@ include tests/bench/bench.mk
 -include tests/sim/sim.mk
 -include tests/systemd/systemd.mk
 -include tests/debian13/debian13.mk
+-include tests/docker/docker.mk
 
 # All that the stages of `make test` run; SIM is known only here.
-programs: $(UNIT_TESTS) $(PROGRAMS) $(EXAMPLES) $(SIM)
+.PHONY: test-programs
+test-programs: $(UNIT_TESTS) $(PROGRAMS) $(EXAMPLES) $(CANARIES)
+programs: test-programs $(SIM)

@@ -37,11 +37,21 @@ static size_t size_of(const struct postgres_attempt *attempt)
     return size;
 }
 
+/* A function could change the transaction or the session for who comes behind it in the same one.
+ * Whoever says COALESCE vouches for those of the job. */
+static bool spares_neighbours(const struct postgres_attempt *attempt)
+{
+    const struct aw_pg_statement *statement = attempt->job->statements;
+    return attempt->execution->coalesce > 1 ||
+           aw_pg_leaves_nothing(statement->sql, statement->sql_size);
+}
+
 bool postgres_batch_takes(const struct postgres_batches *batches,
                           const struct postgres_attempt *attempt)
 {
     return batch_coalesce_of(batches->batches.target, attempt->execution) > 1 &&
-           !attempt->job->several && attempt->job->atomic && size_of(attempt) <= BATCH_SIZE_MAX;
+           !attempt->job->several && attempt->job->atomic &&
+           size_of(attempt) <= BATCH_SIZE_MAX && spares_neighbours(attempt);
 }
 
 static struct postgres_attempt *attempt_of(const struct batch_flight *flight, uint32_t index)

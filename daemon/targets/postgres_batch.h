@@ -1,7 +1,8 @@
 /* postgres_batch.h - several PostgreSQL jobs in one transaction (batch.h).
  *
  * What travels: single statements that read or change rows and nothing else (aw_pg_is_plain), of
- * jobs that have not failed or been cut off before, on a target that does not deliver at most once.
+ * jobs that have not failed or been cut off before, on a target that does not deliver at most once;
+ * with functions that nobody knows (aw_pg_leaves_nothing) only where the job itself says COALESCE.
  * All else runs by itself. As many flights as there are connections are in the air. */
 #ifndef TARGETS_POSTGRES_BATCH_H
 #define TARGETS_POSTGRES_BATCH_H

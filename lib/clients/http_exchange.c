@@ -117,7 +117,7 @@ static int follow(struct aw_http_client *client, struct http_exchange *exchange,
                                  "%s redirected once more after %u redirects", shown,
                                  client->redirects_max);
     char *url = NULL;
-    int result = http_url_follow(exchange->url, location, &url);
+    int result = aw_http_url_join(exchange->url, location, &url);
     if (result == -ENOMEM)
         return aw_error_set_code(reterr, result, "FAILED", "no memory to follow a redirect");
     if (result < 0)

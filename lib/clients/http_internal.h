@@ -23,6 +23,7 @@
 #include <await.h>
 #include <await/http.h>
 #include "clients/http_curl.h"
+#include "clients/http_text.h"
 #include <sys/queue.h>
 
 #define HTTP_HEADERS_MAX 256u
@@ -192,8 +193,6 @@ AW_MUST_CHECK AW_SUSPENDS int http_origin_resolve(struct http_origin *origin,
 AW_MUST_CHECK int http_origin_list(const struct http_origin *origin, struct curl_slist **list);
 /* Of a proxy's URL: -EINVAL when it is none that we can use. */
 AW_MUST_CHECK int http_origin_of_proxy(const char *url, struct aw_http_origin *ret_origin);
-/* Where `location` leads from `url`, in memory that is the caller's: -EINVAL, -ENOMEM. */
-AW_MUST_CHECK int http_url_follow(const char *url, const char *location, char **ret_url);
 bool http_same_origin(const struct aw_http_origin *one, const struct aw_http_origin *other);
 
 /* --- http_proxy.c */
@@ -205,7 +204,6 @@ AW_MUST_CHECK int http_message_list(const struct http_exchange *exchange,
                                     struct curl_slist **ret_list);
 /* One line of a response's head; 0, -ENOMEM, -EMSGSIZE. */
 AW_MUST_CHECK int http_head_line(struct http_head *head, const char *line, size_t size);
-bool http_name_is(const char *name, const char *other);
 
 /* --- http_transfer.c */
 /* Waits for its places and addresses, and starts it. */

@@ -9,37 +9,16 @@
 #include <string.h>
 #include <strings.h>
 
-bool http_name_is(const char *name, const char *other)
-{
-    return strcasecmp(name, other) == 0;
-}
-
 /* --- requests --------------------------------------------------------------------------------- */
-
-static bool is_token(const char *text)
-{
-    static const char letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-                                  "0123456789!#$%&'*+-.^_`|~";
-    return text != NULL && text[0] != '\0' && text[strspn(text, letters)] == '\0';
-}
-
-/* No line may begin inside a value: what follows would be a header of somebody else's choice. */
-static bool is_value(const char *text)
-{
-    for (; text != NULL && *text != '\0'; text++)
-        if (((unsigned char)*text < ' ' && *text != '\t') || *text == 0x7f)
-            return false;
-    return text != NULL;
-}
 
 #define refuse(reterr, ...) aw_error_set_code(reterr, -EINVAL, "REQUEST", __VA_ARGS__)
 
 static int check_header(const struct aw_http_header *header, struct aw_error *reterr)
 {
-    if (!is_token(header->name))
+    if (!http_is_token(header->name))
         return refuse(reterr, "the header name \"%.60s\" is empty or holds characters that names "
                       "cannot have", header->name ? header->name : "");
-    if (!is_value(header->value))
+    if (!http_is_value(header->value))
         return refuse(reterr, "the value of the header %.60s is missing or holds a line break or "
                       "another control character", header->name);
     if (http_name_is(header->name, "Content-Length") ||
@@ -110,9 +89,9 @@ int aw_http_check(const struct aw_http_request *request, struct aw_error *reterr
 {
     struct aw_http_origin origin;
     const char *method = request->method != NULL ? request->method : "GET";
-    if (!is_token(method) || strlen(method) > 32 || strcmp(method, "CONNECT") == 0)
+    if (!http_is_token(method) || strlen(method) > 32 || strcmp(method, "CONNECT") == 0)
         return refuse(reterr, "\"%.40s\" is no method of a request", method);
-    if (request->url == NULL || !is_value(request->url))
+    if (request->url == NULL || !http_is_value(request->url))
         return refuse(reterr, "the URL is %s",
                       request->url == NULL ? "missing" : "not one line of text");
     int result = aw_http_origin_of(request->url, &origin);

@@ -28,7 +28,9 @@
 #include <await/priority_queue.h>
 #include <await/process.h>
 #include <await/redis.h>
+#include <await/redis_key.h>
 #include <await/redis_multi.h>
+#include <await/redis_stream.h>
 #include <await/redis_subscriber.h>
 #include <await/resolve.h>
 #include <await/scope.h>
@@ -42,6 +44,7 @@
 #include <await/task.h>
 #include <await/tls.h>
 #include <await/unix_socket.h>
+#include <await/websocket.h>
 #include <await/with.h>
 
 #endif

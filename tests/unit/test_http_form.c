@@ -49,6 +49,26 @@ Test(http_form, a_field_needs_a_name)
     cr_expect_null(text);
 }
 
+Test(http_form, links_lead_somewhere)
+{
+    static const struct { const char *base, *link, *leads; } rows[] = {
+        {"http://h/a/b?q", "c", "http://h/a/c"}, {"http://h/a/b", "/c?d#e", "http://h/c?d#e"},
+        {"http://h:81/a/b", "../c", "http://h:81/c"}, {"https://h/a", "//other/c", "https://other/c"},
+        {"http://h/a/b?q", "?x", "http://h/a/b?x"}, {"http://h/a", "https://o/", "https://o/"},
+        {"http://u:p@h/a", "b", "http://u:p@h/b"}, {"http://u:p@h/a", "//o/b", "http://o/b"}};
+    char *url = NULL;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        cr_assert_eq(aw_http_url_join(rows[i].base, rows[i].link, &url), 0, "%s", rows[i].link);
+        cr_expect_str_eq(url, rows[i].leads);
+        free(url);
+    }
+    static const char *const nowhere[] = {"mailto:ann@example.org", "javascript:void(0)",
+                                          "ftp://h/file", "http://", "http://h:99999/"};
+    for (size_t i = 0; i < sizeof nowhere / sizeof nowhere[0]; i++)
+        cr_expect_eq(aw_http_url_join("http://h/", nowhere[i], &url), -EINVAL, "%s", nowhere[i]);
+    cr_expect_eq(aw_http_url_join("nonsense", "/a", &url), -EINVAL);
+}
+
 HTTP_STAGE_TEST(http_form, a_form_is_posted, NULL)
 {
     assert_success(aw_http_post_form(stage->client, http_stage_url("/echo"), fields, 4,

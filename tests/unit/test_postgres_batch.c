@@ -231,7 +231,7 @@ static void body_commit(void)
     prepare("CREATE TABLE t (v int UNIQUE DEFERRABLE INITIALLY DEFERRED)");
     delivery_execute(9998, "INSERT INTO t VALUES (7)", NULL);
     company_add_numbers(INSERT, 0, 20);
-    company_add("SELECT no_such_function()", NULL);
+    company_add("SELECT no_such_function()", NULL)->coalesce = 64;
     company_add("SELECT FROM WHERE", NULL);
     company_start();
     company_await();
@@ -257,6 +257,8 @@ static void body_mixed(void)
     prepare("CREATE TABLE t (v int)");
     delivery_execute(0, "CREATE PROCEDURE two() LANGUAGE plpgsql AS $$ BEGIN INSERT INTO t VALUES "
                         "(1001); COMMIT; INSERT INTO t VALUES (1002); END $$", NULL);
+    delivery_execute(0, "CREATE FUNCTION own_function(n int) RETURNS int LANGUAGE sql AS 'SELECT n'",
+                     NULL);
     for (int i = 0; i < 40; i++) {
         company_add(INSERT, company_digits(i));
         if (i % 10 == 0) {
@@ -271,6 +273,7 @@ static void body_mixed(void)
             several->words[6] = "0";
             several->word_count = 7;
             company_add(INSERT, "1005")->alone = true;
+            company_add("INSERT INTO t SELECT own_function(1006)", NULL);
             company_add("CREATE TEMPORARY TABLE IF NOT EXISTS own (v int)", NULL);
         }
     }
@@ -280,7 +283,7 @@ static void body_mixed(void)
         cr_expect_eq(company[i].outcome.kind, OUTCOME_DONE, "%s: %s", company[i].words[0],
                      company[i].outcome.message);
     }
-    cr_expect_eq(number(ROWS), 40 + 4 * 5);
+    cr_expect_eq(number(ROWS), 40 + 4 * 6);
     cr_expect_eq(number("SELECT count(*) FROM t AS a JOIN t AS b ON a.xmin = b.xmin AND a.v < b.v "
                         "WHERE b.v > 1000"), 0, "they had a transaction of their own");
     cr_expect_lt(number("SELECT count(DISTINCT xmin::text) FROM t WHERE v < 1000"), 20);
@@ -407,7 +410,7 @@ static void body_killed(void)
 {
     prepare("CREATE TABLE t (v int)");
     company_add_numbers(INSERT, 0, 10);
-    company_add("SELECT pg_terminate_backend(pg_backend_pid())", NULL);
+    company_add("SELECT pg_terminate_backend(pg_backend_pid())", NULL)->coalesce = 64;
     company_add_numbers(INSERT, 10, 10);
     company_start();
     company_await();

@@ -33,8 +33,9 @@
  * -EACCES when it wants other credentials (407), else -ECONNREFUSED.
  *
  * A kept connection may turn out to be closed by the server only when the next request is sent on
- * it: if no byte of a response has come, that request is sent once more on another connection.
- * `fresh_connection` rules that out for requests that must not be sent twice. */
+ * it: if no byte of a response has come, that request is sent again on another connection, at most
+ * five times, until it was on a new one. `fresh_connection` rules that out for requests that must
+ * not be sent twice. */
 #ifndef AWAIT_HTTP_H
 #define AWAIT_HTTP_H
 
@@ -165,6 +166,11 @@ struct aw_http_origin {
 /* The parts of an http:// or https:// `url` that say whom it goes to: 0. -EINVAL: it is none, or its
  * host is longer than 255 bytes. -ENOENT: libcurl is not installed. Never suspends. */
 AW_API AW_MUST_CHECK int aw_http_origin_of(const char *url, struct aw_http_origin *ret_origin);
+
+/* Where a link leads that stands in the page at `base`: an absolute URL (RFC 3986, section 5.2) in
+ * memory that the caller frees, its fragment included. -EINVAL: it is no http:// or https:// URL.
+ * -ENOENT: libcurl is not installed. -ENOMEM. Never suspends. */
+AW_API AW_MUST_CHECK int aw_http_url_join(const char *base, const char *link, char **ret_url);
 
 /* --- streamed bodies -------------------------------------------------------------------------- */
 /* Inside write_body: hands over bytes of the request's body. At most 128 KiB wait for the server:

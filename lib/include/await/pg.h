@@ -7,9 +7,11 @@
  *
  * Statements of different tasks travel on the same connection, each in a transaction of its own.
  * What would leak from one task to the next (open transactions, SET, LISTEN, PREPARE ...) is
- * refused before it is sent (aw_pg_refusal). Two things nobody can see from outside stay the
- * caller's business: session state changed inside functions (set_config(..., false), session
- * advisory locks, temporary tables).
+ * refused before it is sent (aw_pg_refusal). What functions do to their session (set_config(...,
+ * false), session advisory locks, temporary tables, LISTEN, cursors WITH HOLD, roles) is undone before
+ * the next statement on the connection when the text shows that one may have been called
+ * (aw_pg_leaves_nothing), and within 100 ms when it does not: triggers, defaults, views, operators.
+ * Settings of the uri and of the role stay.
  *
  * A run is known to have succeeded only when the server has confirmed the end of its transaction.
  *
@@ -220,6 +222,10 @@ AW_API const char *aw_pg_refusal(const char *sql, size_t size);
 
 /* The same for a leased connection, where hardly anything is refused. */
 AW_API const char *aw_pg_lease_refusal(const char *sql, size_t size);
+
+/* Whether, by its text, it leaves nothing in its session: it reads or changes rows (aw_pg_is_plain)
+ * and calls no function but those of the server that are known to change nothing. */
+AW_API bool aw_pg_leaves_nothing(const char *sql, size_t size);
 
 /* Whether it reads or changes rows and nothing else (SELECT, INSERT, WITH ...): such a statement
  * cannot commit by itself, so it needs no explicit transaction and is replayable. */

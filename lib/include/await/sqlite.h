@@ -25,7 +25,7 @@
  * Automatic checkpoints are off: the owner calls aw_sqlite_checkpoint, best while idle, when
  * aw_sqlite_wal_size says so (4 to 16 MiB).
  *
- * Link with sqlite3 to use this header. */
+ * A program that calls sqlite3_* itself is linked with sqlite3 as well. */
 #ifndef AWAIT_SQLITE_H
 #define AWAIT_SQLITE_H
 
