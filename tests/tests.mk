@@ -30,7 +30,8 @@ deps:
 	@tests/support/deps.sh tests
 
 deps-ci:
-	@tests/support/deps.sh tests deb systemd
+	@tests/support/deps.sh tests deb systemd docker
+	@command -v docker >/dev/null || tests/support/deps.sh docker-client
 
 deps-build:
 	@tests/support/deps.sh build
@@ -48,11 +49,10 @@ test: deps
 
 # What the automation runs: `make test` and, beside it, what needs root and systems of its own.
 test-ci: deps-ci
-	@$(TEST_ALL) $(TEST_LANES) 'systemd'
+	@$(TEST_ALL) $(TEST_LANES) 'systemd docker-quick'
 
 asan-build:
-	+@$(ASAN_MAKE) all $(UNIT_TESTS:$(BUILD)/%=$(ASAN_BUILD)/%) \
-	  $(PROGRAMS:$(BUILD)/%=$(ASAN_BUILD)/%) $(EXAMPLES:$(BUILD)/%=$(ASAN_BUILD)/%)
+	+@$(ASAN_MAKE) all test-programs
 
 test-unit: $(UNIT_TESTS)
 	@$(PYTHON) tests/support/run_units.py $(RESULT) $(UNIT_TESTS)
@@ -124,4 +124,6 @@ include tests/bench/bench.mk
 -include tests/docker/docker.mk
 
 # All that the stages of `make test` run; SIM is known only here.
-programs: $(UNIT_TESTS) $(PROGRAMS) $(EXAMPLES) $(SIM)
+.PHONY: test-programs
+test-programs: $(UNIT_TESTS) $(PROGRAMS) $(EXAMPLES) $(CANARIES)
+programs: test-programs $(SIM)
