@@ -27,7 +27,8 @@ WERROR ?=
 PYTHON ?= /usr/bin/python3
 
 LIB_PACKAGES := liburing libpq hiredis sqlite3 libssl libcrypto
-HEADER_PACKAGES := libcurl
+# loaded with dlopen where they are used: their headers are enough
+HEADER_PACKAGES := libcurl jansson
 DAEMON_PACKAGES := libsystemd inih
 
 WARNINGS := -Wall -Wextra -Wshadow -Wconversion -Wsign-conversion -Wformat=2 -Wundef -Wvla \
@@ -53,7 +54,8 @@ endif
 
 PACKAGE_CFLAGS = $(shell $(PKG_CONFIG) --cflags $(LIB_PACKAGES) $(HEADER_PACKAGES) \
   $(DAEMON_PACKAGES))
-LIB_LIBS = $(shell $(PKG_CONFIG) --libs $(LIB_PACKAGES)) -pthread -lm -ldl
+# wslay has no pkg-config file
+LIB_LIBS = $(shell $(PKG_CONFIG) --libs $(LIB_PACKAGES)) -lwslay -pthread -lm -ldl
 DAEMON_LIBS = $(shell $(PKG_CONFIG) --libs $(DAEMON_PACKAGES))
 
 ALL_CFLAGS = -std=gnu17 $(OPTIMIZE) $(WARNINGS) $(HARDENING) $(SANITIZE_FLAGS) -fPIC \
@@ -91,10 +93,12 @@ help:
 	@echo 'make deps       install every package the build, the daemon and the tests need (apt)'
 	@echo 'make try        see the main job run on this machine, nothing else installed'
 	@echo 'make test       all tests: lint, units, integration, then both again under ASan + UBSan'
+	@echo 'make man        the manual pages of libawait into $(BUILD)/man'
 	@echo 'make examples   the programs of docs/examples into $(BUILD)/examples'
-	@echo 'make test-unit test-integration asan lint bench fuzz tidy valgrind'
+	@echo 'make test-unit test-integration asan lint bench bench-lib fuzz tidy valgrind'
 	@echo 'make deb        Debian packages into $(BUILD)/deb'
 	@echo 'make test-systemd  the packages in a booted Debian (root)'
+	@echo 'make test-debian13 units and integration in a Debian 13 (root)'
 	@echo 'make test-docker   databases in containers, and awaitd in one (root)'
 	@echo 'make install    DESTDIR=... PREFIX=$(PREFIX)'
 
@@ -126,10 +130,20 @@ $(BUILD)/await.pc: lib/await.pc.in Makefile
 	sed -e 's|@PREFIX@|$(PREFIX)|g' -e 's|@LIBDIR@|$(LIBDIR)|g' \
 	  -e 's|@INCLUDEDIR@|$(INCLUDEDIR)|g' -e 's|@VERSION@|$(VERSION)|g' $< > $@
 
+# --- manual pages of section 3, from the headers -------------------------------------------------
+MAN_SOURCES := $(wildcard lib/include/await/*.h docs/man/*.py)
+.PHONY: man
+man: $(BUILD)/man/made
+$(BUILD)/man/made: $(MAN_SOURCES)
+	@rm -rf $(@D)
+	@mkdir -p $(@D)
+	$(PYTHON) -B docs/man/reference.py $(@D)
+	@touch $@
+
 # --- tests --------------------------------------------------------------------------------------
 $(BUILD)/tests/%: $(BUILD)/obj/tests/unit/%.o $(SUPPORT_OBJECTS) $(DAEMON_OBJECTS) $(BUILD)/libawait.a
 	@mkdir -p $(@D)
-	$(CC) -pie $(ALL_LDFLAGS) -o $@ $^ $(LIB_LIBS) $(DAEMON_LIBS) -lcriterion
+	$(CC) -pie $(ALL_LDFLAGS) -o $@ $^ $(LIB_LIBS) $(DAEMON_LIBS) -ljansson -lcriterion
 
 # awaitctl's own units: with its objects, without the daemon and the library.
 $(BUILD)/tests/test_ctl_%: $(BUILD)/obj/tests/unit/test_ctl_%.o $(filter-out %/main.o,$(CTL_OBJECTS))
@@ -144,11 +158,11 @@ include tests/tests.mk
 
 # --- install ------------------------------------------------------------------------------------
 .PHONY: install clean
-install: all
+install: all man
 	install -d $(DESTDIR)$(SBINDIR) $(DESTDIR)$(BINDIR) $(DESTDIR)$(LIBDIR)/pkgconfig \
 	  $(DESTDIR)$(INCLUDEDIR)/await $(DESTDIR)$(UNITDIR) $(DESTDIR)$(SYSCONFDIR)/awaitd/awaitd.conf.d \
-	  $(DESTDIR)$(SYSUSERSDIR) $(DESTDIR)$(TMPFILESDIR) $(DESTDIR)$(MANDIR)/man1 $(DESTDIR)$(MANDIR)/man5 \
-	  $(DESTDIR)$(MANDIR)/man7 $(DESTDIR)$(MANDIR)/man8
+	  $(DESTDIR)$(SYSUSERSDIR) $(DESTDIR)$(TMPFILESDIR) $(DESTDIR)$(MANDIR)/man1 $(DESTDIR)$(MANDIR)/man3 \
+	  $(DESTDIR)$(MANDIR)/man5 $(DESTDIR)$(MANDIR)/man7 $(DESTDIR)$(MANDIR)/man8
 	install -m 755 $(BUILD)/awaitd $(DESTDIR)$(SBINDIR)/awaitd
 	install -m 755 $(BUILD)/awaitctl $(DESTDIR)$(BINDIR)/awaitctl
 	install -m 644 $(BUILD)/libawait.a $(DESTDIR)$(LIBDIR)/libawait.a
@@ -168,6 +182,8 @@ install: all
 	$(BUILD)/awaitctl completion bash > $(DESTDIR)$(BASH_COMPLETION_DIR)/awaitctl
 	$(BUILD)/awaitctl completion zsh > $(DESTDIR)$(ZSH_COMPLETION_DIR)/_awaitctl
 	install -m 644 docs/man/awaitctl.1 $(DESTDIR)$(MANDIR)/man1/awaitctl.1
+	install -m 644 $(BUILD)/man/man3/*.3 $(DESTDIR)$(MANDIR)/man3/
+	install -m 644 $(BUILD)/man/man7/*.7 $(DESTDIR)$(MANDIR)/man7/
 	install -m 644 docs/man/awaitd.conf.5 $(DESTDIR)$(MANDIR)/man5/awaitd.conf.5
 	install -m 644 docs/man/awaitd-protocol.7 $(DESTDIR)$(MANDIR)/man7/awaitd-protocol.7
 	install -m 644 docs/man/awaitd.8 $(DESTDIR)$(MANDIR)/man8/awaitd.8

@@ -113,3 +113,16 @@ def test_cppcheck_finds_a_planted_error(tree):
                             env={**os.environ, "BUILD": str(tree / "build-lint")})
     assert result.returncode == 1
     assert "arrayIndexOutOfBounds" in result.stdout
+
+
+@pytest.mark.parametrize("missing, figure", [("", "1.2"), ("RestrictNamespaces=yes\n", "2.0")])
+def test_the_exposure_of_the_unit_is_printed_and_limited(tree, missing, figure):
+    unit = (TREE / "systemd/awaitd.service").read_text(encoding="utf-8")
+    assert missing in unit
+    (tree / "systemd").mkdir()
+    (tree / "systemd/awaitd.service").write_text(unit.replace(missing, ""), encoding="utf-8")
+    result = subprocess.run([str(tree / "tests/lint/exposure.sh")], cwd=tree, capture_output=True,
+                            text=True, timeout=60, check=False)
+    assert result.stdout.splitlines()[-1] == figure
+    assert result.returncode == (1 if missing else 0)
+    assert ("RestrictNamespaces" in result.stdout) == bool(missing)

@@ -25,9 +25,13 @@ class Access:
 
 
 class RedisServer(Access):
-    def __init__(self, *options):
-        super().__init__(process.free_port())
-        self.folder = process.temporary_folder("redis")
+    """`configuration`: a file that a sentinel rewrites, in a folder that goes with it."""
+
+    def __init__(self, *options, password="", configuration=None, sentinel=False):
+        super().__init__(process.free_port(), password)
+        self.folder = configuration.parent if configuration else process.temporary_folder("redis")
+        self.configuration = [configuration] if configuration else []
+        self.sentinel = sentinel
         self.options = options
         self.server = None
         self.socket = self.folder / "socket"
@@ -35,9 +39,10 @@ class RedisServer(Access):
 
     def start(self):
         self.server = process.Process(
-            [process.need("redis-server"), "--port", self.port, "--bind", "127.0.0.1",
-             "--unixsocket", self.socket, "--dir", self.folder, "--save", "", "--daemonize", "no",
-             *self.options], self.folder / "log")
+            [process.need("redis-server"), *self.configuration, "--port", self.port, "--bind",
+             "127.0.0.1", "--unixsocket", self.socket, "--dir", self.folder, "--daemonize", "no",
+             *(("--sentinel",) if self.sentinel else ("--save", "")), *self.options],
+            self.folder / "log")
         process.wait_until(self.answers, 30, f"Redis to answer\n{self.server.output()}")
 
     def answers(self):

@@ -28,6 +28,7 @@ def test_the_new_users_transcript():
     assert "done" in show("awaitctl", "job", job)
     assert "local" in show("awaitctl", "info")
     assert "default" in show("awaitctl", "queues")
+    assert 'awaitd_queue_jobs{queue="default",state="done"} 1' in show("awaitctl", "metrics")
     assert "serves" in show("journalctl", "-u", "awaitd", "-o", "cat", "--no-pager")
 
 
