@@ -15,9 +15,10 @@ include docs/examples/examples.mk
 # make would delete these as intermediate, and compile every test again the next time.
 .SECONDARY: $(call object,$(UNIT_SOURCES) $(SUPPORT_SOURCES) $(PROGRAM_SOURCES))
 
-# Its allocations fail one after the other: only the references of our own objects are redirected.
-$(BUILD)/tests/test_no_memory: LDFLAGS += -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc \
-  -Wl,--wrap=free,--wrap=mmap
+# Their allocations fail one after the other: only the references of our own objects are redirected
+# (support/failing_memory.h).
+$(BUILD)/tests/test_no_memory $(BUILD)/tests/test_websocket_no_memory: LDFLAGS += \
+  -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc -Wl,--wrap=free,--wrap=mmap
 
 .PHONY: deps deps-build try test test-unit test-integration test-crash test-model asan asan-units \
   asan-integration lint format tidy valgrind test-ioredis \
