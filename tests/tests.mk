@@ -18,8 +18,11 @@ include tests/canary/canary.mk
 
 # Their allocations fail one after the other: only the references of our own objects are redirected
 # (support/failing_memory.h).
-$(BUILD)/tests/test_no_memory $(BUILD)/tests/test_websocket_no_memory: LDFLAGS += \
+$(BUILD)/tests/test_no_memory $(BUILD)/tests/test_http_no_memory \
+$(BUILD)/tests/test_websocket_no_memory: LDFLAGS += \
   -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc -Wl,--wrap=free,--wrap=mmap
+$(BUILD)/tests/test_http_no_memory: LDFLAGS += \
+  -Wl,--wrap=strdup,--wrap=asprintf,--wrap=__asprintf_chk
 # It counts which of libpq's functions are called; what an older libpq lacks nobody refers to.
 $(BUILD)/tests/test_pg_ways: LDFLAGS += -Wl,--wrap=PQcancel,--wrap=PQcancelStart \
   -Wl,--wrap=PQpipelineSync,--wrap=PQsendPipelineSync
