@@ -76,11 +76,12 @@ static int check_credentials(const struct aw_http_request *request, struct aw_er
     if (ways > 1)
         return refuse(reterr, "the request has %d kinds of credentials: give one of user, bearer "
                       "and the header Authorization", ways);
-    if (request->user != NULL && (!is_value(request->user) || strchr(request->user, ':') != NULL))
+    if (request->user != NULL &&
+        (!http_is_value(request->user) || strchr(request->user, ':') != NULL))
         return refuse(reterr, "the user's name holds a %s", "':' or a control character");
     if (request->user == NULL && request->password != NULL)
         return refuse(reterr, "there is a password without a %s", "user");
-    if (request->bearer != NULL && (!is_value(request->bearer) || request->bearer[0] == '\0'))
+    if (request->bearer != NULL && (!http_is_value(request->bearer) || request->bearer[0] == '\0'))
         return refuse(reterr, "the token is %s", "empty or holds a control character");
     return 0;
 }
