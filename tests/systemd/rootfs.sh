@@ -9,6 +9,7 @@ tarball=$1
 suite=bookworm
 # What awaitd's packages depend on and what the tests drive it with: the booted box has no network.
 packages='libhiredis0.14,libinih1,libpq5,libsqlite3-0,libssl3,libsystemd0,liburing2,libcurl4'
+packages="$packages,libwslay1"
 tools='systemd,systemd-sysv,dbus,libpam-systemd,procps,python3,python3-pytest'
 servers='postgresql,redis-server'
 
