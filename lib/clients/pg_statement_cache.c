@@ -2,8 +2,6 @@
  * decide, and that is far below the cost of a round trip. */
 #include "clients/pg_internal.h"
 
-#include <inttypes.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -38,7 +36,18 @@ void pg_statement_cache_clear(struct pg_statement_cache *cache)
 
 void pg_statement_name(uint64_t name, char ret_text[PG_NAME_SIZE])
 {
-    snprintf(ret_text, PG_NAME_SIZE, "aw_%" PRIu64, name % UINT64_C(1000000000000000));
+    /* by hand: printf took a tenth of the time of a small statement */
+    char digits[PG_NAME_SIZE];
+    char *first = digits + sizeof digits;
+    name %= UINT64_C(1000000000000000);
+    do {
+        *--first = (char)('0' + name % 10);
+        name /= 10;
+    } while (name > 0);
+    size_t count = (size_t)(digits + sizeof digits - first);
+    memcpy(ret_text, "aw_", 3);
+    memcpy(ret_text + 3, first, count);
+    ret_text[3 + count] = '\0';
 }
 
 /* A free entry, or the least recently used one emptied; NULL without memory for the text. */
