@@ -86,7 +86,7 @@ $(BUILD)/obj/daemon/%.o: FOLDER_CFLAGS := -Idaemon
 $(BUILD)/obj/tests/%.o: FOLDER_CFLAGS := -Idaemon -Itests
 
 .PHONY: all help
-all: $(BUILD)/awaitd $(BUILD)/awaitctl $(BUILD)/libawait.a $(BUILD)/libawait.so $(BUILD)/await.pc
+all: $(BUILD)/awaitd $(BUILD)/awaitctl $(BUILD)/libawait.a $(BUILD)/libawait.so
 
 help:
 	@echo 'make            build the daemon, awaitctl and libawait into $(BUILD)/'
@@ -124,11 +124,6 @@ $(BUILD)/awaitd: $(call object,daemon/main.c) $(DAEMON_OBJECTS) $(BUILD)/libawai
 
 $(BUILD)/awaitctl: $(CTL_OBJECTS)
 	$(CC) -pie $(ALL_LDFLAGS) -o $@ $^ $(shell $(PKG_CONFIG) --libs hiredis)
-
-$(BUILD)/await.pc: lib/await.pc.in Makefile
-	@mkdir -p $(@D)
-	sed -e 's|@PREFIX@|$(PREFIX)|g' -e 's|@LIBDIR@|$(LIBDIR)|g' \
-	  -e 's|@INCLUDEDIR@|$(INCLUDEDIR)|g' -e 's|@VERSION@|$(VERSION)|g' $< > $@
 
 # --- manual pages of section 3, from the headers -------------------------------------------------
 MAN_SOURCES := $(wildcard lib/include/await/*.h docs/man/*.py)
@@ -169,7 +164,10 @@ install: all man
 	install -m 644 $(BUILD)/libawait.so $(DESTDIR)$(LIBDIR)/libawait.so.$(VERSION)
 	ln -sf libawait.so.$(VERSION) $(DESTDIR)$(LIBDIR)/libawait.so.$(SOVERSION)
 	ln -sf libawait.so.$(SOVERSION) $(DESTDIR)$(LIBDIR)/libawait.so
-	install -m 644 $(BUILD)/await.pc $(DESTDIR)$(LIBDIR)/pkgconfig/await.pc
+	sed -e 's|@PREFIX@|$(PREFIX)|g' -e 's|@LIBDIR@|$(LIBDIR)|g' \
+	  -e 's|@INCLUDEDIR@|$(INCLUDEDIR)|g' -e 's|@VERSION@|$(VERSION)|g' \
+	  -e 's|@LIB_LIBS@|$(LIB_LIBS)|g' lib/await.pc.in \
+	  > $(DESTDIR)$(LIBDIR)/pkgconfig/await.pc
 	install -m 644 lib/include/await.h $(DESTDIR)$(INCLUDEDIR)/await.h
 	install -m 644 lib/include/await/*.h $(DESTDIR)$(INCLUDEDIR)/await/
 	for unit in awaitd.service awaitd.socket; do \

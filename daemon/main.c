@@ -4,6 +4,7 @@
  * SIGINT): no new jobs, what runs may finish until stop_timeout, then clients and queue are closed.
  * A second signal ends the waiting. */
 #include "admin/check.h"
+#include "admin/check_process.h"
 #include "admin/control.h"
 #include "admin/log.h"
 #include "admin/notify.h"
@@ -193,8 +194,8 @@ static int dump_configuration(const char *path)
 static int check(struct process *process)
 {
     struct buffer text = {0};
-    buffer_printf(&text, "kernel: io_uring works\nconfiguration: %s is valid\n",
-                  process->options.configuration);
+    check_process(&process->configuration, &text);
+    buffer_printf(&text, "configuration: %s is valid\n", process->options.configuration);
     process->check_result = check_surroundings(&process->configuration, &text);
     int result = text.failed ? -ENOMEM : 0;
     if (fwrite(text.data, 1, text.size, stdout) != text.size) /* lint: direct - nobody waits */

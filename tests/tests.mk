@@ -16,9 +16,13 @@ include tests/canary/canary.mk
 # make would delete these as intermediate, and compile every test again the next time.
 .SECONDARY: $(call object,$(UNIT_SOURCES) $(SUPPORT_SOURCES) $(PROGRAM_SOURCES))
 
-# Its allocations fail one after the other: only the references of our own objects are redirected.
-$(BUILD)/tests/test_no_memory: LDFLAGS += -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc \
-  -Wl,--wrap=free,--wrap=mmap
+# Their allocations fail one after the other: only the references of our own objects are redirected
+# (support/failing_memory.h).
+$(BUILD)/tests/test_no_memory $(BUILD)/tests/test_http_no_memory \
+$(BUILD)/tests/test_websocket_no_memory: LDFLAGS += \
+  -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc -Wl,--wrap=free,--wrap=mmap
+$(BUILD)/tests/test_http_no_memory: LDFLAGS += \
+  -Wl,--wrap=strdup,--wrap=asprintf,--wrap=__asprintf_chk
 # It counts which of libpq's functions are called; what an older libpq lacks nobody refers to.
 $(BUILD)/tests/test_pg_ways: LDFLAGS += -Wl,--wrap=PQcancel,--wrap=PQcancelStart \
   -Wl,--wrap=PQpipelineSync,--wrap=PQsendPipelineSync
@@ -30,7 +34,8 @@ deps:
 	@tests/support/deps.sh tests
 
 deps-ci:
-	@tests/support/deps.sh tests deb systemd
+	@tests/support/deps.sh tests deb systemd docker
+	@command -v docker >/dev/null || tests/support/deps.sh docker-client
 
 deps-build:
 	@tests/support/deps.sh build
@@ -48,11 +53,10 @@ test: deps
 
 # What the automation runs: `make test` and, beside it, what needs root and systems of its own.
 test-ci: deps-ci
-	@$(TEST_ALL) $(TEST_LANES) 'systemd'
+	@$(TEST_ALL) $(TEST_LANES) 'systemd docker-quick'
 
 asan-build:
-	+@$(ASAN_MAKE) all $(UNIT_TESTS:$(BUILD)/%=$(ASAN_BUILD)/%) \
-	  $(PROGRAMS:$(BUILD)/%=$(ASAN_BUILD)/%) $(EXAMPLES:$(BUILD)/%=$(ASAN_BUILD)/%)
+	+@$(ASAN_MAKE) all test-programs
 
 test-unit: $(UNIT_TESTS)
 	@$(PYTHON) tests/support/run_units.py $(RESULT) $(UNIT_TESTS)
@@ -124,4 +128,6 @@ include tests/bench/bench.mk
 -include tests/docker/docker.mk
 
 # All that the stages of `make test` run; SIM is known only here.
-programs: $(UNIT_TESTS) $(PROGRAMS) $(EXAMPLES) $(SIM)
+.PHONY: test-programs
+test-programs: $(UNIT_TESTS) $(PROGRAMS) $(EXAMPLES) $(CANARIES)
+programs: test-programs $(SIM)

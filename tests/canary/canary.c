@@ -1,9 +1,10 @@
-/* canary.c - planted bugs, each across a switch of coroutines or threads: what a sanitizer must see.
+/* canary.c - planted bugs, each across a switch of coroutines or threads: what a sanitizer must
+ * see.
  *
  *     canary NAME        runs one of them; "innocent" and "handed-over" have none
  *
- * tests/integration/test_canaries.py demands the reports. What AddressSanitizer and UBSan must see is
- * planted in tests/unit/test_sanitizer.c. */
+ * tests/integration/test_canaries.py demands the reports. What AddressSanitizer and UBSan must see
+ * is planted in tests/unit/test_sanitizer.c. */
 #include <await.h>
 
 #include <stdatomic.h>
@@ -20,7 +21,8 @@ static int run_child(aw_function function, void *argument)
     return result < 0 ? result : aw_await(task);
 }
 
-/* --- memory: for Valgrind ----------------------------------------------------------------------- */
+/* --- memory: for Valgrind -----------------------------------------------------------------------
+ */
 static int read_after_a_switch(void *argument)
 {
     int *number = argument;
@@ -94,7 +96,8 @@ static int use_after_free(void *argument)
     return result;
 }
 
-/* --- threads: for ThreadSanitizer --------------------------------------------------------------- */
+/* --- threads: for ThreadSanitizer ---------------------------------------------------------------
+ */
 static long shared;
 static atomic_int arrived;
 
@@ -159,7 +162,8 @@ static int handed_over(void *argument)
     return shared == 20 * 1001 ? 0 : -1;
 }
 
-/* --- nothing planted ---------------------------------------------------------------------------- */
+/* --- nothing planted ----------------------------------------------------------------------------
+ */
 static int deep(void *argument)
 {
     int depth = *(int *)argument;

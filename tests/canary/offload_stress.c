@@ -1,10 +1,10 @@
-/* offload_stress.c - the pool of threads under load, for ThreadSanitizer: calls of every kind, taken
- * back, waited for and abandoned, from two loops on two threads at once.
+/* offload_stress.c - the pool of threads under load, for ThreadSanitizer: calls of every kind,
+ * taken back, waited for and abandoned, from two loops on two threads at once.
  *
  *     offload_stress CALLS
  *
- * Every argument that was handed to a thread must be back or released at the end. `make tsan` runs it,
- * and test_canaries.py with fewer calls. */
+ * Every argument that was handed to a thread must be back or released at the end. `make tsan` runs
+ * it, and test_canaries.py with fewer calls. */
 #include <await.h>
 
 #include <errno.h>
@@ -65,7 +65,8 @@ static int abandons(void *argument)
 static int abandons_in_time(void *argument)
 {
     int result = 0;
-    AW_WITH(result, aw_with_timeout(0)) {
+    AW_WITH(result, aw_with_timeout(0))
+    {
         result = abandons(argument);
     }
     return result;

@@ -14,6 +14,7 @@ if [ "${ENGINE_INSIDE:-}" != yes ]; then
     trap 'kill -KILL $inside 2>/dev/null' INT TERM
     code=0
     wait $inside || code=$?
+    wait $inside 2>/dev/null || true # after a signal it is only dying
     find /sys/fs/cgroup -depth -type d -path "*/$(basename "$folder")*" -exec rmdir {} + || true
     exit "$code"
 fi

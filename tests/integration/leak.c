@@ -2,10 +2,10 @@
  *
  *     leak TASKS [SEED]
  *
- * Batches of tasks of every kind below; some are cancelled before they first run, some after a random
- * number of turns, some never. After a quarter, when the pools have grown to what a batch needs, and
- * at the end it counts descriptors, slots of operations, tasks, heap and memory: what has grown fails.
- * `make test-leak` runs a million; test_leak.py fewer. */
+ * Batches of tasks of every kind below; some are cancelled before they first run, some after a
+ * random number of turns, some never. After a quarter, when the pools have grown to what a batch
+ * needs, and at the end it counts descriptors, slots of operations, tasks, heap and memory: what
+ * has grown fails. `make test-leak` runs a million; test_leak.py fewer. */
 #include "core/sanitize.h"
 #include "ring/operation.h"
 
@@ -50,7 +50,8 @@ static uint32_t below(uint32_t bound)
     return (uint32_t)(world.random >> 33) % bound;
 }
 
-/* --- what tasks do ------------------------------------------------------------------------------ */
+/* --- what tasks do ------------------------------------------------------------------------------
+ */
 static int sleeps(void *argument)
 {
     (void)argument;
@@ -80,7 +81,8 @@ static int reads_a_file(void *argument)
     int fd;
     char bytes[64];
     int result = 0;
-    AW_WITH(result, aw_with_file(&fd, "/proc/self/stat", O_RDONLY, 0)) {
+    AW_WITH(result, aw_with_file(&fd, "/proc/self/stat", O_RDONLY, 0))
+    {
         result = aw_read(fd, bytes, sizeof bytes, 0);
     }
     return result;
@@ -104,7 +106,8 @@ static int locks(void *argument)
 {
     (void)argument;
     int result = 0;
-    AW_WITH(result, aw_with_lock(&world.lock)) {
+    AW_WITH(result, aw_with_lock(&world.lock))
+    {
         result = aw_yield();
     }
     return result;
@@ -114,7 +117,8 @@ static int takes_a_place(void *argument)
 {
     (void)argument;
     int result = 0;
-    AW_WITH(result, aw_with_semaphore(&world.semaphore)) {
+    AW_WITH(result, aw_with_semaphore(&world.semaphore))
+    {
         result = aw_sleep(below(2));
     }
     return result;
@@ -130,8 +134,10 @@ static int awaits_a_condition(void *argument)
 {
     (void)argument;
     int result = 0;
-    AW_WITH(result, aw_with_timeout(1)) {
-        AW_WITH(result, aw_with_lock(&world.lock)) {
+    AW_WITH(result, aw_with_timeout(1))
+    {
+        AW_WITH(result, aw_with_lock(&world.lock))
+        {
             result = aw_condition_wait(&world.condition, &world.lock);
         }
     }
@@ -159,7 +165,8 @@ static int groups(void *argument)
     for (int i = 0; i < 3; i++)
         AW_IGNORE(aw_group_spawn(&group, functions[i], NULL));
     int result = 0;
-    AW_WITH(result, aw_with_timeout(1)) {
+    AW_WITH(result, aw_with_timeout(1))
+    {
         result = aw_group_wait(&group);
     }
     return result;
@@ -169,7 +176,8 @@ static int shields(void *argument)
 {
     (void)argument;
     int result = 0;
-    AW_WITH(result, aw_with_shield(aw_after_ms(1 + below(2)))) {
+    AW_WITH(result, aw_with_shield(aw_after_ms(1 + below(2))))
+    {
         result = aw_event_wait(&world.never);
     }
     return result == -ETIME ? 0 : result;
@@ -197,12 +205,13 @@ static int leaves_children(void *argument)
 }
 
 static const aw_function kinds[] = {
-    sleeps,  receives, lends,  reads_a_file, talks_to_itself, locks,          takes_a_place, queues,
-    gathers, groups,   shields, offloads,    leaves_children, awaits_a_condition,
+    sleeps, receives, lends,  reads_a_file, talks_to_itself, locks,           takes_a_place,
+    queues, gathers,  groups, shields,      offloads,        leaves_children, awaits_a_condition,
 };
 #define KINDS ((uint32_t)(sizeof kinds / sizeof kinds[0]))
 
-/* --- batches ------------------------------------------------------------------------------------ */
+/* --- batches ------------------------------------------------------------------------------------
+ */
 static int run_batch(unsigned size)
 {
     struct aw_task *tasks[BATCH];
@@ -240,7 +249,8 @@ static int run_batch(unsigned size)
     return result;
 }
 
-/* --- what is left ------------------------------------------------------------------------------- */
+/* --- what is left -------------------------------------------------------------------------------
+ */
 struct left {
     int descriptors;
     uint32_t tasks;
@@ -321,8 +331,9 @@ static int run_all(void *argument)
             before = look();
     }
     struct left after = look();
-    printf("%lu tasks; %lu cancelled before they ran, %lu on their way; %lu ended with -ECANCELED\n",
-           world.done, world.cancelled_unborn, world.cancelled_later, world.ended_cancelled);
+    printf(
+        "%lu tasks; %lu cancelled before they ran, %lu on their way; %lu ended with -ECANCELED\n",
+        world.done, world.cancelled_unborn, world.cancelled_later, world.ended_cancelled);
     show("a quarter in:", &before);
     show("at the end:", &after);
     if (result == 0)

@@ -1,4 +1,4 @@
-"""test_canaries.py - Valgrind and ThreadSanitizer see a planted bug through a switch, and nothing else.
+"""test_canaries.py - Valgrind and ThreadSanitizer see a planted bug through a switch.
 
 The bugs are in tests/canary/canary.c. What ASan and UBSan must see is in test_sanitizer.c. The pool
 of threads runs under TSan here with few calls, by `make tsan` with many.

@@ -16,7 +16,7 @@ from harness import daemon
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "docs/examples"
-PAGES = ["docs/LIBAWAIT.md", "docs/CANCELLATION.md"]
+PAGES = ["README.md", "docs/LIBAWAIT.md", "docs/CANCELLATION.md"]
 # Seconds that a loaded machine may add to what an example promises: only a hang is longer.
 MARGIN_S = 60
 

@@ -10,7 +10,8 @@ build='gcc libc6-dev make pkgconf liburing-dev libpq-dev libhiredis-dev libsqlit
   libsystemd-dev libssl-dev libcurl4-openssl-dev libjansson-dev libwslay-dev python3'
 # what the units and the integration suite run with
 run='libcriterion-dev libc6-dbg strace gdb postgresql redis-server redis-tools netcat-openbsd socat
-  openssl libxml2-dev python3-pytest python3-redis python3-psycopg2 python3-websockets'
+  openssl ca-certificates libxml2-dev python3-pytest python3-redis python3-psycopg2
+  python3-websockets'
 checks='clang clang-format clang-tidy libclang-rt-dev cppcheck shellcheck valgrind systemd'
 # the peers that are measured against
 bench='beanstalkd celery python3-celery python3-rq rsyslog rsyslog-pgsql pgbouncer curl golang-go

@@ -402,6 +402,11 @@ static int fetch_through_everything(void *argument)
     int result = aw_http_get(stage->client, url, &response, NULL);
     cr_expect(result < 0 || response.body_size == 300000);
     aw_http_response_free(&response);
+    const struct aw_http_field field = {"name", "a value"};
+    snprintf(url, sizeof url, "http://127.0.0.1:%u/echo", stage->server.port);
+    if (result == 0)
+        result = aw_http_post_form(stage->client, url, &field, 1, &response, NULL);
+    aw_http_response_free(&response);
     return result;
 }
 

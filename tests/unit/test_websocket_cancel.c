@@ -214,6 +214,48 @@ static int run_place(struct place *place)
     return 0;
 }
 
+/* --- a server that refuses ----------------------------------------------------------------------
+ */
+static int refuse(struct aw_stream *stream, void *argument)
+{
+    struct aw_websocket_request *request;
+    (void)argument;
+    int result = aw_websocket_request_read(&request, stream, 0, NULL);
+    if (result < 0)
+        return result;
+    aw_websocket_request_free(request);
+    return aw_websocket_refuse(stream, 403, "not today");
+}
+
+static int refused_visit(void *argument)
+{
+    (void)argument;
+    char uri[64];
+    int listener = aw_listen_tcp("127.0.0.1", 0, 0, NULL);
+    cr_assert_geq(listener, 0);
+    snprintf(uri, sizeof uri, "ws://127.0.0.1:%d/", aw_local_port(listener));
+    struct aw_server *server;
+    cr_assert_eq(aw_server_start(&server, listener, refuse, NULL, NULL), 0);
+    struct aw_websocket *socket;
+    struct aw_error error = {0};
+    int result = aw_websocket_connect(&socket, uri, NULL, &error);
+    cr_expect_lt(result, 0, "it was refused");
+    (void)aw_server_stop(server, 0);
+    return result == -ECANCELED ? result : 0;
+}
+
+static int refused_body(void *argument)
+{
+    (void)argument;
+    cr_expect_geq(cancel_everywhere(refused_visit, NULL), 5);
+    return 0;
+}
+
+Test(websocket_cancel, a_refused_visit_at_each_turn)
+{
+    cr_assert_eq(aw_run(refused_body, NULL), 0);
+}
+
 static int tcp_body(void *argument)
 {
     (void)argument;

@@ -1,5 +1,5 @@
-/* connection.h - a stream to a server as a context manager: connected before the block, closed after
- * it.
+/* connection.h - a stream to a server as a context manager: connected before the block, closed
+ * after it.
  *
  *     struct aw_connection connection = {.host = "example.org", .port = 25};
  *     AW_WITH(result, aw_with_connection(&connection)) {

@@ -28,10 +28,12 @@ AW_API AW_MUST_CHECK AW_SUSPENDS int aw_datagram_connect(const char *host, uint1
 
 /* A Unix datagram socket at `path` (at most 107 bytes; the file is the caller's to unlink), or
  * without a name when path is NULL. Returns the descriptor. -EINVAL: `path` is empty;
- * -ENAMETOOLONG: it has more than 107 bytes; -EADDRINUSE: something is there; else what bind(2) says. Never suspends. */
+ * -ENAMETOOLONG: it has more than 107 bytes; -EADDRINUSE: something is there; else what bind(2)
+ * says. Never suspends. */
 AW_API AW_MUST_CHECK int aw_datagram_bind_unix(const char *path, struct aw_error *reterr);
 
-/* Fills *ret_address from a numeric IPv4 or IPv6 address: 0. -EINVAL: it is none. Never suspends. */
+/* Fills *ret_address from a numeric IPv4 or IPv6 address: 0. -EINVAL: it is none. Never suspends.
+ */
 AW_API AW_MUST_CHECK int aw_address_numeric(const char *address, uint16_t port,
                                             struct aw_address *ret_address);
 

@@ -31,8 +31,8 @@ struct aw_task_info {
 };
 
 /* Calls visit(info, context) for each task that has not finished, in the order of spawning; returns
- * how many there are (0 outside aw_run). Never suspends. `info` and its strings are valid during the call; visit
- * may not suspend, spawn or cancel. */
+ * how many there are (0 outside aw_run). Never suspends. `info` and its strings are valid during
+ * the call; visit may not suspend, spawn or cancel. */
 AW_API uint32_t aw_task_dump(void (*visit)(const struct aw_task_info *info, void *context),
                              void *context);
 
@@ -40,15 +40,16 @@ AW_API uint32_t aw_task_dump(void (*visit)(const struct aw_task_info *info, void
  *
  *     3 "main" (by 1) waits 1500 ms: await a task; 2 children
  *
- * `buffer` always ends with a NUL and after a whole line (size 0: nothing is written); lines that do not fit are left out. Returns the
- * size that all of it needs, its NUL included. */
+ * `buffer` always ends with a NUL and after a whole line (size 0: nothing is written); lines that
+ * do not fit are left out. Returns the size that all of it needs, its NUL included. */
 AW_API size_t aw_task_dump_text(char *buffer, size_t size);
 
 /* From now on, until the calling task's function returns, each signal `number` (SIGUSR1 ...) writes
- * the dump as text to the descriptor `output`, which stays the caller's: at most 1 MiB of it. It can
- * only be written while the loop turns: a task that computes without end is not seen this way. Blocks
- * the signal for this thread, so call it before any thread is started. 0, -EINVAL (no such signal),
- * -ENOMEM, -EMFILE, -EPERM (outside aw_run), and errors as aw_spawn. */
+ * the dump as text to the descriptor `output`, which stays the caller's: at most 1 MiB of it. It
+ * can only be written while the loop turns: a task that computes without end is not seen this way.
+ * Blocks the signal for this thread, so call it before any thread is started. 0, -EINVAL (no such
+ * signal), -ENOMEM, -EMFILE, -EPERM (outside aw_run), and errors as aw_spawn. Not a cancellation
+ * point. */
 AW_API AW_MUST_CHECK AW_SUSPENDS int aw_task_dump_on_signal(int number, int output);
 
 #endif

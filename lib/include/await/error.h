@@ -20,8 +20,8 @@ struct aw_error {
 
 /* Fills *error (which may be NULL: then nothing is kept) with the message that printf(3) would make
  * of `format`, and returns `number`, so that a function can end with
- * `return aw_error_set(error, -EINVAL, ...)`. Control characters of the message become spaces; it is
- * cut at AW_ERROR_MESSAGE_SIZE - 1 bytes, between characters. Never fails, never suspends. */
+ * `return aw_error_set(error, -EINVAL, ...)`. Control characters of the message become spaces; it
+ * is cut at AW_ERROR_MESSAGE_SIZE - 1 bytes, between characters. Never fails, never suspends. */
 AW_API int aw_error_set(struct aw_error *error, int number, const char *format, ...)
     AW_PRINTF(3, 4);
 
@@ -30,9 +30,9 @@ AW_API int aw_error_set(struct aw_error *error, int number, const char *format, 
 AW_API int aw_error_set_code(struct aw_error *error, int number, const char *code,
                              const char *format, ...) AW_PRINTF(4, 5);
 
-/* The name of `number`, a negative or positive errno, such as "ECONNREFUSED", and its sentence, such
- * as "Connection refused". Static strings, not the caller's to free; never NULL: a number nobody
- * knows has a name too. Safe on any thread. */
+/* The name of `number`, a negative or positive errno, such as "ECONNREFUSED", and its sentence,
+ * such as "Connection refused". Static strings, not the caller's to free; never NULL: a number
+ * nobody knows has a name too. Safe on any thread. */
 AW_API const char *aw_error_name(int number);
 AW_API const char *aw_error_text(int number);
 

@@ -130,9 +130,9 @@ AW_API AW_MUST_CHECK AW_SUSPENDS int aw_http_request(struct aw_http_client *clie
                                                      struct aw_http_response *ret_response,
                                                      struct aw_error *reterr);
 
-/* aw_http_request with the usual arguments and the same results: `url` is http:// or https://, `body`
- * is body_size bytes and must stay until the call returns. content_type may be NULL: none is sent.
- */
+/* aw_http_request with the usual arguments and the same results: `url` is http:// or https://,
+ * `body` is body_size bytes and must stay until the call returns. content_type may be NULL: none is
+ * sent. */
 AW_API AW_MUST_CHECK AW_SUSPENDS int aw_http_get(struct aw_http_client *client, const char *url,
                                                  struct aw_http_response *ret_response,
                                                  struct aw_error *reterr);
@@ -163,8 +163,8 @@ struct aw_http_origin {
     uint16_t port;
 };
 
-/* The parts of an http:// or https:// `url` that say whom it goes to: 0. -EINVAL: it is none, or its
- * host is longer than 255 bytes. -ENOENT: libcurl is not installed. Never suspends. */
+/* The parts of an http:// or https:// `url` that say whom it goes to: 0. -EINVAL: it is none, or
+ * its host is longer than 255 bytes. -ENOENT: libcurl is not installed. Never suspends. */
 AW_API AW_MUST_CHECK int aw_http_origin_of(const char *url, struct aw_http_origin *ret_origin);
 
 /* Where a link leads that stands in the page at `base`: an absolute URL (RFC 3986, section 5.2) in

@@ -36,8 +36,8 @@
  * `request` is as for aw_http_request; its headers Accept and Content-Type outrank those of here.
  * ret_response may be NULL, else it is the whole response, all-zero before, also with -EREMOTEIO,
  * "TYPE" and "JSON", and needs aw_http_response_free. -EINVAL "REQUEST": `value` is nested too
- * deeply, holds itself or more than 10,000,000 values, or is beside another body. -ENOENT "FAILED": libcurl or jansson is not
- * installed. */
+ * deeply, holds itself or more than 10,000,000 values, or is beside another body. -ENOENT "FAILED":
+ * libcurl or jansson is not installed. */
 AW_API AW_MUST_CHECK AW_SUSPENDS int aw_http_request_json(struct aw_http_client *client,
                                                           const struct aw_http_request *request,
                                                           const json_t *value,
@@ -45,7 +45,8 @@ AW_API AW_MUST_CHECK AW_SUSPENDS int aw_http_request_json(struct aw_http_client 
                                                           json_t **ret_value,
                                                           struct aw_error *reterr);
 
-/* The same with the usual arguments. */
+/* The same with the usual arguments: *ret_value is the caller's to json_decref; `value` is not
+ * kept, and NULL sends no body. */
 AW_API AW_MUST_CHECK AW_SUSPENDS int aw_http_get_json(struct aw_http_client *client,
                                                       const char *url, json_t **ret_value,
                                                       struct aw_error *reterr);

@@ -8,8 +8,8 @@
  * Statements of different tasks travel on the same connection, each in a transaction of its own.
  * What would leak from one task to the next (open transactions, SET, LISTEN, PREPARE ...) is
  * refused before it is sent (aw_pg_refusal). What functions do to their session (set_config(...,
- * false), session advisory locks, temporary tables, LISTEN, cursors WITH HOLD, roles) is undone before
- * the next statement on the connection when the text shows that one may have been called
+ * false), session advisory locks, temporary tables, LISTEN, cursors WITH HOLD, roles) is undone
+ * before the next statement on the connection when the text shows that one may have been called
  * (aw_pg_leaves_nothing), and within 100 ms when it does not: triggers, defaults, views, operators.
  * Settings of the uri and of the role stay.
  *
@@ -157,9 +157,9 @@ AW_API AW_MUST_CHECK AW_SUSPENDS int aw_pg_lease_enter(struct aw_pg_pool *pool,
                                                        struct aw_pg_lease **ret_lease,
                                                        struct aw_error *reterr);
 
-/* Runs one statement. As aw_pg_run, with its result_size_max, with these differences: nothing is run
- * again; a statement that failed inside a transaction leaves that failed, as the server does, until ROLLBACK; -ENOTCONN
- * says that the connection was lost before. */
+/* Runs one statement. As aw_pg_run, with its result_size_max, with these differences: nothing is
+ * run again; a statement that failed inside a transaction leaves that failed, as the server does,
+ * until ROLLBACK; -ENOTCONN says that the connection was lost before. */
 AW_API AW_MUST_CHECK AW_SUSPENDS int aw_pg_lease_run(struct aw_pg_lease *lease,
                                                      const struct aw_pg_statement *statement,
                                                      size_t result_size_max,
@@ -176,8 +176,8 @@ AW_API AW_SUSPENDS bool aw_pg_lease_exit(struct aw_pg_lease *lease);
 
 /* --- results: one for each statement -----------------------------------------------------
  *
- * Statements, rows and columns are counted from 0. Past the last one there is nothing, and no error:
- * "" for names and tags, 0 for numbers, a NULL for values. None of these calls suspends. */
+ * Statements, rows and columns are counted from 0. Past the last one there is nothing, and no
+ * error: "" for names and tags, 0 for numbers, a NULL for values. None of these calls suspends. */
 
 /* Frees the results with everything in them. NULL does nothing. */
 AW_API void aw_pg_results_free(struct aw_pg_results *results);

@@ -29,9 +29,9 @@ AW_API AW_MUST_CHECK int aw_priority_queue_init(struct aw_priority_queue *queue,
 /* Frees the queue's own memory; items still inside are the caller's to have taken out. */
 AW_API void aw_priority_queue_free(struct aw_priority_queue *queue);
 
-/* Puts a pointer (NULL too) by its `priority`, any number, waiting while the queue is full. 0: it is
- * inside or with a getter. -ECANCELED, -ETIME, -EPIPE (closed, also while it waited): the item was
- * not taken and stays the caller's. */
+/* Puts a pointer (NULL too) by its `priority`, any number, waiting while the queue is full. 0: it
+ * is inside or with a getter. -ECANCELED, -ETIME, -EPIPE (closed, also while it waited): the item
+ * was not taken and stays the caller's. */
 AW_API AW_MUST_CHECK AW_SUSPENDS int aw_priority_queue_put(struct aw_priority_queue *queue,
                                                            int64_t priority, void *item);
 

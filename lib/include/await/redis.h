@@ -124,8 +124,8 @@ struct aw_event;
 
 /* Connects. `changed` is set whenever the lease may have been lost; it must outlive the lease.
  * 0: *ret_lease is the caller's, to aw_redis_lease_exit. -EBUSY: leased_connections_max are in use;
- * -EOPNOTSUPP: the pool is of a cluster; -ENOTCONN: no connection could be made; -ESHUTDOWN, -ENOMEM,
- * -ECANCELED, -ETIME. */
+ * -EOPNOTSUPP: the pool is of a cluster; -ENOTCONN: no connection could be made; -ESHUTDOWN,
+ * -ENOMEM, -ECANCELED, -ETIME. */
 AW_API AW_MUST_CHECK AW_SUSPENDS int aw_redis_lease_enter(struct aw_redis_pool *pool,
                                                           struct aw_event *changed,
                                                           struct aw_redis_lease **ret_lease,

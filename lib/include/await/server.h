@@ -32,7 +32,8 @@ struct aw_server_options {
 /* Starts accepting on the listener (a descriptor from aw_listen_tcp or aw_listen_unix), which the
  * server owns on success and closes when it stops; on failure it is still the caller's. Each
  * connection runs handler(stream, argument). `options` may be NULL. -ENOMEM, -EBADF, -EINVAL (the
- * streams' limits), and errors as aw_spawn. Never suspends. Every started server needs one aw_server_stop. */
+ * streams' limits), and errors as aw_spawn. Never suspends. Every started server needs one
+ * aw_server_stop. */
 AW_API AW_MUST_CHECK int aw_server_start(struct aw_server **ret_server, int listener,
                                          aw_server_handler handler, void *argument,
                                          const struct aw_server_options *options);

@@ -27,8 +27,8 @@ struct aw_listen_options {
 
 /* Listens on a Unix socket at `path` (at most 107 bytes). A socket file nobody listens on is
  * replaced; -EADDRINUSE when somebody does, -EEXIST when something else than a socket is there.
- * -ENAMETOOLONG and -EINVAL (empty): the path; else what bind(2), listen(2), chmod(2), chown(2) say.
- * `options` may be NULL. Returns the descriptor; the file stays when it is closed. */
+ * -ENAMETOOLONG and -EINVAL (empty): the path; else what bind(2), listen(2), chmod(2), chown(2)
+ * say. `options` may be NULL. Returns the descriptor; the file stays when it is closed. */
 AW_API AW_MUST_CHECK AW_SUSPENDS int aw_listen_unix(const char *path,
                                                     const struct aw_listen_options *options,
                                                     struct aw_error *reterr);
@@ -72,9 +72,9 @@ struct aw_loan { /* private but for data */
 };
 
 /* Receives into a buffer the loop lends out, so that an idle connection holds no memory. The bytes
- * (ret_loan->data, as many as the result says) are valid until aw_receive_done, which every positive
- * result needs, soon: the buffers are few and shared, and who finds none waits in line. 0 at the end
- * of the stream (no aw_receive_done then). Errors of recv(2). */
+ * (ret_loan->data, as many as the result says) are valid until aw_receive_done, which every
+ * positive result needs, soon: the buffers are few and shared, and who finds none waits in line. 0
+ * at the end of the stream (no aw_receive_done then). Errors of recv(2). */
 AW_API AW_MUST_CHECK AW_SUSPENDS int aw_receive_loan(int fd, struct aw_loan *ret_loan);
 
 /* Gives the buffer back; a second time does nothing. Never suspends. */
@@ -84,7 +84,8 @@ AW_API void aw_receive_done(struct aw_loan *loan);
  * events, POLLERR, POLLHUP and POLLNVAL among them unasked. Level-triggered at the call. */
 AW_API AW_MUST_CHECK AW_SUSPENDS int aw_poll(int fd, unsigned events);
 
-/* shutdown(2); `how` is SHUT_RD, SHUT_WR or SHUT_RDWR. 0, -ENOTCONN, -EINVAL (how), -ENOTSOCK (not a socket). */
+/* shutdown(2); `how` is SHUT_RD, SHUT_WR or SHUT_RDWR. 0, -ENOTCONN, -EINVAL (how), -ENOTSOCK (not
+ * a socket). */
 AW_API AW_SUSPENDS int aw_shutdown(int fd, int how);
 
 /* Who connected, as the kernel noted it at connect(2): 0. -ENOTCONN: not a Unix socket of a peer;

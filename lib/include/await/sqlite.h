@@ -79,9 +79,9 @@ AW_API bool aw_sqlite_failed(const struct aw_sqlite *database);
  * fills *reterr: code "SQLITE_CONSTRAINT_UNIQUE", message from SQLite. SQLITE_OK, SQLITE_ROW and
  * SQLITE_DONE give 0. -ECANCELED or -ETIME when the task's interruption was the cause; -EUCLEAN
  * when the connection has failed. Else by the primary code: BUSY, LOCKED and PROTOCOL -EBUSY, NOMEM
- * -ENOMEM, IOERR -EIO, CORRUPT and NOTADB -EBADMSG, FULL -ENOSPC, CANTOPEN the system's own errno or
- * -ENOENT, READONLY -EROFS, PERM and AUTH -EPERM, TOOBIG -E2BIG, INTERRUPT and ABORT -ECANCELED, all
- * others (ERROR, CONSTRAINT, MISMATCH ...) -EINVAL. */
+ * -ENOMEM, IOERR -EIO, CORRUPT and NOTADB -EBADMSG, FULL -ENOSPC, CANTOPEN the system's own errno
+ * or -ENOENT, READONLY -EROFS, PERM and AUTH -EPERM, TOOBIG -E2BIG, INTERRUPT and ABORT -ECANCELED,
+ * all others (ERROR, CONSTRAINT, MISMATCH ...) -EINVAL. */
 AW_API int aw_sqlite_error(struct aw_sqlite *database, int result_code, struct aw_error *reterr);
 
 /* The name of an extended_result_code: "SQLITE_BUSY_SNAPSHOT" for 517 and so on, the primary code's
@@ -116,8 +116,8 @@ AW_API const char *aw_sqlite_next_word(const char **cursor, const char *end, siz
 AW_API AW_MUST_CHECK AW_SUSPENDS int aw_sqlite_checkpoint(struct aw_sqlite *database, bool truncate,
                                                           struct aw_error *reterr);
 
-/* How many bytes are in the WAL that no checkpoint has moved yet, as this connection saw it at its last commit
- * or checkpoint. */
+/* How many bytes are in the WAL that no checkpoint has moved yet, as this connection saw it at its
+ * last commit or checkpoint. */
 AW_API uint64_t aw_sqlite_wal_size(const struct aw_sqlite *database);
 
 /* The time that this connection's syncs of the WAL, with the writes they carry, have taken since it

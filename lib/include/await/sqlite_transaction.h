@@ -7,9 +7,9 @@
  *     if (result < 0) ... transaction.error says why
  *
  * Enter takes a session of the pool (sqlite.h) and begins. A body that completes with `result` 0 or
- * more commits, durably; one that failed, was cancelled or was left by `return` or `goto` rolls back.
- * The connection goes back to the pool in every case. From its first write on all other writers of
- * the pool wait: keep the block short.
+ * more commits, durably; one that failed, was cancelled or was left by `return` or `goto` rolls
+ * back. The connection goes back to the pool in every case. From its first write on all other
+ * writers of the pool wait: keep the block short.
  *
  * The block's result, besides the body's own:
  *   -EBUSY         another connection or process holds the lock, or (error.code
@@ -51,7 +51,8 @@ AW_API AW_MUST_CHECK AW_SUSPENDS int aw_sqlite_transaction_query(
     struct aw_sqlite_transaction *transaction, const struct aw_sqlite_statement *statement,
     const struct aw_sqlite_receiver *receiver);
 
-/* aw_sqlite_transaction_query of `sql` without values, whose rows nobody wants: 0, or its errors. */
+/* aw_sqlite_transaction_query of `sql` without values, whose rows nobody wants: 0, or its errors.
+ */
 AW_API AW_MUST_CHECK AW_SUSPENDS int aw_sqlite_transaction_execute(
     struct aw_sqlite_transaction *transaction, const char *sql);
 

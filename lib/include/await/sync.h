@@ -105,11 +105,12 @@ AW_API AW_MUST_CHECK int aw_queue_try_put(struct aw_queue *queue, void *item);
  * -ECANCELED, -ETIME; -EPIPE: closed and empty. */
 AW_API AW_MUST_CHECK AW_SUSPENDS int aw_queue_get(struct aw_queue *queue, void **ret_item);
 
-/* As aw_queue_get without waiting: 0, and the item is the caller's. -EAGAIN: the queue is empty; -EPIPE: closed and empty. */
+/* As aw_queue_get without waiting: 0, and the item is the caller's. -EAGAIN: the queue is empty;
+ * -EPIPE: closed and empty. */
 AW_API AW_MUST_CHECK int aw_queue_try_get(struct aw_queue *queue, void **ret_item);
 
-/* No more puts: who waits to put gets -EPIPE, getters drain what is left and then get -EPIPE. May be
- * repeated. */
+/* No more puts: who waits to put gets -EPIPE, getters drain what is left and then get -EPIPE. May
+ * be repeated. */
 AW_API void aw_queue_close(struct aw_queue *queue);
 
 #endif

@@ -78,8 +78,8 @@ AW_API AW_MUST_CHECK AW_SUSPENDS int aw_gather(size_t count, struct aw_task *con
 /* Waits for the first of `count` tasks to finish, cancels and awaits the others, frees all handles.
  * Returns the winner's result; its index goes to *ret_index. -ECANCELED, -ETIME: the caller was
  * interrupted before there was one, -ENOMEM: there was no memory to wait with: all have been
- * cancelled and awaited. -EINVAL: count is 0. -EDEADLK: the caller is among them. In those two cases
- * the handles are kept. */
+ * cancelled and awaited. -EINVAL: count is 0. -EDEADLK: the caller is among them. In those two
+ * cases the handles are kept. */
 AW_API AW_MUST_CHECK AW_SUSPENDS int aw_race(size_t count, struct aw_task *const tasks[],
                                              size_t *ret_index);
 
@@ -114,8 +114,8 @@ AW_API struct aw_task *aw_current(void);
  * one (outside aw_run: nothing happens). */
 AW_API void aw_task_set_name(struct aw_task *task, const char *name);
 
-/* The name of a task that has not been freed, "task" when it has none; valid as long as the task is,
- * until its name changes. */
+/* The name of a task that has not been freed, "task" when it has none; valid as long as the task
+ * is, until its name changes. */
 AW_API const char *aw_task_name(const struct aw_task *task);
 
 /* How many tasks of this loop have not finished, the first one included. */

@@ -165,25 +165,28 @@ AW_API int aw_websocket_close_code(const struct aw_websocket *socket);
 AW_API const char *aw_websocket_close_reason(const struct aw_websocket *socket);
 
 /* --- sending --------------------------------------------------------------------------------- */
-/* Queues a message: 0 once all of it is queued. Waits in turn while the queue is full. -EPIPE: the
- * socket is ending; -ECONNRESET, -ETIMEDOUT ...: the connection has failed, and every later send
- * gives the same; -EILSEQ: a text that is not UTF-8; -ENOMEM: nothing is queued. An interrupted
- * call has queued nothing, unless fragment_size had split the message and some of it was: then the
- * message is torn, and every later send gives -ECONNABORTED. */
+/* Queues a message of a `kind`, text or binary: 0 once all of it is queued. Waits in turn while the
+ * queue is full. -EPIPE: the socket is ending; -ECONNRESET, -ETIMEDOUT ...: the connection has
+ * failed, and every later send gives the same; -EILSEQ: a text that is not UTF-8; -EDEADLK: the
+ * same task is in the middle of a message in parts; -EINVAL: the kind; -ENOMEM, -EAGAIN (tasks_max):
+ * nothing is queued. An interrupted call has queued nothing, unless fragment_size had split the
+ * message and some of it was: then the message is torn, and every later send gives -ECONNABORTED.
+ */
 AW_API AW_MUST_CHECK AW_SUSPENDS int aw_websocket_send(struct aw_websocket *socket,
                                                        enum aw_websocket_kind kind,
                                                        const void *data, size_t size);
 
-/* As aw_websocket_send, but never suspends: -EAGAIN when the queue has no room for the whole
- * message or another task is sending. For one message to many peers, of which some are slow. */
+/* As aw_websocket_send (kind, data, errors), but never suspends: -EAGAIN when the queue has no room
+ * for the whole message or another task is sending. For one message to many peers, of which some
+ * are slow. */
 AW_API AW_MUST_CHECK int aw_websocket_try_send(struct aw_websocket *socket,
                                                enum aw_websocket_kind kind, const void *data,
                                                size_t size);
 
-/* Sends a message piece by piece, each in a frame of its own, `last` with the last one. A text may
- * be cut anywhere. The messages of other tasks wait until it is complete, so the same task sends
- * all of it, and without long pauses. A piece that fails (see aw_websocket_send) after the first
- * has torn the message. */
+/* Sends a message of a `kind` piece by piece, each in a frame of its own, `last` with the last one.
+ * A text may be cut anywhere. The messages of other tasks wait until it is complete, so the same
+ * task sends all of it, and without long pauses. A piece that fails (see aw_websocket_send) after
+ * the first has torn the message. */
 AW_API AW_MUST_CHECK AW_SUSPENDS int aw_websocket_send_part(struct aw_websocket *socket,
                                                             enum aw_websocket_kind kind,
                                                             const void *data, size_t size,
@@ -223,14 +226,15 @@ AW_API AW_SUSPENDS int aw_websocket_close(struct aw_websocket *socket, int code,
  * NULL does nothing. */
 AW_API AW_SUSPENDS void aw_websocket_abort(struct aw_websocket *socket);
 
-/* A block with a connection: connected before it, closed after it, with AW_WEBSOCKET_NORMAL, or
- * AW_WEBSOCKET_GOING_AWAY when the body failed or was left. `call` must outlive the block. */
 struct aw_websocket_call {
     const char *uri; /* NULL: `socket` is an open one, such as aw_websocket_accept's */
     const struct aw_websocket_options *options; /* may be NULL */
     struct aw_error *error;                     /* of connecting; may be NULL */
     struct aw_websocket *socket;                /* in the block; NULL after it */
 };
+
+/* A block with a connection: connected before it, closed after it, with AW_WEBSOCKET_NORMAL, or
+ * AW_WEBSOCKET_GOING_AWAY when the body failed or was left. `call` must outlive the block. */
 AW_API struct aw_with aw_websocket_with(struct aw_websocket_call *call);
 
 #endif

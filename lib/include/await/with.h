@@ -91,8 +91,8 @@ AW_API struct aw_with aw_with_shield(uint64_t deadline_ns);
 AW_API struct aw_with aw_with_timer(uint64_t *ret_elapsed_ns);
 
 /* An open file (aw_open): its descriptor is in *ret_fd during the body and -1 after it. `path`,
- * `flags` and `mode` are aw_open's, as are enter's errors; exit's are aw_close's. `path` must outlive
- * enter. */
+ * `flags` and `mode` are aw_open's, as are enter's errors; exit's are aw_close's. `path` must
+ * outlive enter. */
 AW_API struct aw_with aw_with_file(int *ret_fd, const char *path, int flags, mode_t mode);
 
 /* Private: the parts of AW_WITH. */

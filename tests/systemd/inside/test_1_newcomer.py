@@ -73,7 +73,17 @@ def test_who_may_connect():
 
 
 def test_the_check_of_the_configuration():
-    assert "is valid" in run("runuser", "-u", "awaitd", "--", "awaitd", "--check")
+    said = run("runuser", "-u", "awaitd", "--", "awaitd", "--check")
+    assert "is valid" in said and "io_uring works" in said and "sandbox: no filter" in said
+
+
+def test_the_check_from_inside_the_sandbox():
+    confinement = [f"--property={key}={value}" for key, value in (
+        ("User", "awaitd"), ("SystemCallFilter", "@system-service"), ("NoNewPrivileges", "yes"),
+        ("CapabilityBoundingSet", ""), ("ProtectSystem", "strict"),
+        ("StateDirectory", "awaitd"))]
+    assert "sandbox: on (" in run("systemd-run", "--quiet", "--pipe", "--wait", *confinement,
+                                  "awaitd", "--check")
 
 
 def test_the_library_is_a_package_of_its_own():
