@@ -19,6 +19,7 @@ static uint64_t hash_text(const char *text, size_t size)
 void pg_statement_cache_init(struct pg_statement_cache *cache, uint32_t capacity)
 {
     *cache = (struct pg_statement_cache){.capacity = capacity};
+    aw_random_bytes(&cache->names, sizeof cache->names);
     if (capacity > 0) {
         cache->entries = calloc(capacity, sizeof *cache->entries);
         if (cache->entries == NULL) {
@@ -38,7 +39,7 @@ void pg_statement_cache_clear(struct pg_statement_cache *cache)
 
 void pg_statement_name(uint64_t name, char ret_text[PG_NAME_SIZE])
 {
-    snprintf(ret_text, PG_NAME_SIZE, "aw_%" PRIu64, name % UINT64_C(1000000000000000));
+    snprintf(ret_text, PG_NAME_SIZE, "aw_%016" PRIx64, name);
 }
 
 /* A free entry, or the least recently used one emptied; NULL without memory for the text. */
@@ -99,12 +100,13 @@ struct pg_cache_hit pg_statement_cache_use(struct pg_statement_cache *cache, con
     return hit;
 }
 
-void pg_statement_cache_forget(struct pg_statement_cache *cache, uint64_t name)
+bool pg_statement_cache_forget(struct pg_statement_cache *cache, uint64_t name)
 {
     for (uint32_t i = 0; i < cache->count; i++) {
         if (cache->entries[i].name == name) {
             cache->entries[i].name = 0;
-            return;
+            return true;
         }
     }
+    return false;
 }

@@ -64,10 +64,11 @@ class Chaos:
         with self.own.connect(timeout_s=150) as client:
             ids = list(self.jobs.values())
             for begin in range(0, len(ids), 500):
-                client.call("GATHER", *ids[begin:begin + 500])
-            for job in client.pipeline(("JOB", one) for one in ids):
-                state = wire.text(wire.as_map(job)["state"])
-                counts[state] = counts.get(state, 0) + 1
+                some = ids[begin:begin + 500] # more answers than the sockets hold would hang us
+                client.call("GATHER", *some)
+                for job in client.pipeline(("JOB", one) for one in some):
+                    state = wire.text(wire.as_map(job)["state"])
+                    counts[state] = counts.get(state, 0) + 1
         return counts
 
 
@@ -86,6 +87,15 @@ def terminate_sessions(postgres, chance):
         pass
 
 
+def disturb_postgres(postgres, chance):
+    """Ends sessions; once in forty times the whole server, as `pg_ctl stop -m immediate` does."""
+    if chance.random() < 0.025:
+        postgres.stop()
+        postgres.start()
+    else:
+        terminate_sessions(postgres, chance)
+
+
 @LONG
 def test_postgres_under_kills_terminated_sessions_and_cut_connections(make_daemon, postgres):
     table = f"once_{SEED}"
@@ -94,7 +104,7 @@ def test_postgres_under_kills_terminated_sessions_and_cut_connections(make_daemo
     uri = f"postgresql://postgres@127.0.0.1:{between.port}/postgres"
     own = make_daemon(once("main", "postgres", uri=uri, **CLEANED)).start()
     chaos = Chaos(own, lambda number: ("main", f"INSERT INTO {table} VALUES ($1)", str(number)),
-                  lambda chance: terminate_sessions(postgres, chance))
+                  lambda chance: disturb_postgres(postgres, chance))
     between.cutting = True
     try:
         chaos.run(lambda: between.cuts > 0)

@@ -10,7 +10,7 @@ build='gcc libc6-dev make pkgconf liburing-dev libpq-dev libhiredis-dev libsqlit
   libsystemd-dev libssl-dev libcurl4-openssl-dev'
 tests='libcriterion-dev clang clang-format clang-tidy libclang-rt-dev cppcheck shellcheck
   valgrind libc6-dbg strace gdb postgresql redis-server redis-tools netcat-openbsd socat
-  openssl python3 python3-pytest python3-redis python3-psycopg2'
+  openssl pgbouncer python3 python3-pytest python3-redis python3-psycopg2'
 # the peers that are measured against
 bench='beanstalkd python3-celery python3-rq'
 # for the tests with ioredis

@@ -8,7 +8,7 @@
  * Statements of different tasks travel on the same connection, each in a transaction of its own.
  * What would leak from one task to the next (open transactions, SET, LISTEN, PREPARE ...) is
  * refused before it is sent (aw_pg_refusal). What functions do to their session (set_config(...,
- * false), session advisory locks, temporary tables, LISTEN, cursors WITH HOLD, roles) is undone before
+ * false), session advisory locks, temporary tables, LISTEN, cursors, roles) is undone before
  * the next statement on the connection when the text shows that one may have been called
  * (aw_pg_leaves_nothing), and within 100 ms when it does not: triggers, defaults, views, operators.
  * Settings of the uri and of the role stay.
