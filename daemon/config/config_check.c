@@ -59,12 +59,17 @@ static int check_uri(struct config_builder *builder, const struct section *secti
                              "libpq's keyword=value words",
                              section_title(builder, section, title));
     }
-    if (begins_with(uri, "redis://") || begins_with(uri, "rediss://") ||
-        begins_with(uri, "unix://"))
-        return 0;
+    static const char *const schemes[] = {"redis://", "rediss://", "unix://", "redis+sentinel://",
+                                          "rediss+sentinel://", "redis+cluster://",
+                                          "rediss+cluster://", NULL};
+    for (size_t i = 0; schemes[i]; i++)
+        if (begins_with(uri, schemes[i]))
+            return 0;
     return config_refuse(builder, config_source_of(section, "uri"),
-                         "uri in %s must be redis://host[:port][/database], the same with "
-                         "rediss:// for TLS, or unix:///path",
+                         "uri in %s must be redis://host[:port][/database], "
+                         "redis+sentinel://host[:port],.../master[/database], "
+                         "redis+cluster://host[:port],..., these with rediss for TLS, or "
+                         "unix:///path",
                          section_title(builder, section, title));
 }
 
@@ -188,7 +193,7 @@ static int refuse_http_keys(struct config_builder *builder, const struct section
         "response_size_max", "request_timeout", "retry_after_max"};
     const struct config_target *target = &builder->config.targets[section->index];
     bool is_redis_tls = target->type == TARGET_TYPE_REDIS && target->uri &&
-                        begins_with(target->uri, "rediss://");
+                        begins_with(target->uri, "rediss");
     for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++)
         if (section->set[config_key_find(SECTION_TARGET, keys[i])].file &&
             !(is_redis_tls && strcmp(keys[i], "ca_file") == 0))

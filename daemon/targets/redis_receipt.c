@@ -3,8 +3,10 @@
 
 #include "protocol/word.h"
 
+#include <await/redis_key.h>
 #include <errno.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 /* Lua's unpack takes no more. */
@@ -78,55 +80,53 @@ int redis_receipt_check(const struct argument *arguments, uint32_t count, struct
     return 0;
 }
 
-/* The argument that is the command's first key. A command without keys gives what stands there: its
- * receipt then has any slot. */
-static const struct argument *first_key(const struct argument *arguments, uint32_t count)
+/* A tag cannot stand in braces when it holds the closing one: a number of the same slot does. One
+ * number in 16,384 is of that slot. */
+static uint32_t number_in_slot(uint32_t slot)
 {
-    static const char *const second[] = {"BITOP",  "OBJECT", "XGROUP", "XINFO",  "MEMORY",
-                                         "ZUNION", "ZINTER", "ZDIFF",  "ZMPOP",  "LMPOP",
-                                         "SINTERCARD", "ZINTERCARD"};
-    uint32_t at = 1;
-    for (size_t i = 0; i < sizeof second / sizeof second[0]; i++)
-        if (is(&arguments[0], second[i]))
-            at = 2;
-    if (is_stream_read(&arguments[0])) {
-        while (at + 1 < count && !is(&arguments[at], "STREAMS"))
-            at++;
-        at++;
+    for (uint32_t number = 0;; number++) {
+        char text[12];
+        int size = snprintf(text, sizeof text, "%" PRIu32, number);
+        if (aw_redis_slot(text, (size_t)size) == slot)
+            return number;
     }
-    return at < count ? &arguments[at] : NULL;
 }
 
-/* The part of a key that decides about its slot. */
-static struct argument hash_tag(const struct argument *key)
+static void append_tag(struct buffer *out, const char *key, size_t size)
 {
-    const char *open = key->size > 0 ? memchr(key->data, '{', key->size) : NULL;
-    if (!open)
-        return *key;
-    const char *begin = open + 1;
-    const char *close = memchr(begin, '}', key->size - (size_t)(begin - key->data));
-    if (!close || close == begin)
-        return *key;
-    return (struct argument){.data = begin, .size = (uint32_t)(close - begin)};
+    size_t tag_size = 0;
+    const char *tag = key + aw_redis_hash_tag(key, size, &tag_size);
+    if (tag_size == 0 || memchr(tag, '}', tag_size))
+        buffer_printf(out, "%" PRIu32, number_in_slot(aw_redis_slot(key, size)));
+    else
+        buffer_append(out, tag, tag_size);
 }
 
 int redis_receipt_fill(const struct target *target, const struct execution *execution,
-                       const char **words, size_t *sizes, struct buffer *key)
+                       const char **words, size_t *sizes, uint32_t *ret_first, struct buffer *key)
 {
-    const struct argument *first = first_key(execution->arguments, execution->argument_count);
+    const char **command = words + REDIS_RECEIPT_WORDS_MAX;
+    const size_t *command_sizes = sizes + REDIS_RECEIPT_WORDS_MAX;
+    size_t at = aw_redis_first_key(execution->argument_count, command, command_sizes);
     buffer_append_text(key, "awaitd:{");
-    if (first && first->size > 0) {
-        struct argument tag = hash_tag(first);
-        buffer_append(key, tag.data, tag.size);
-    }
+    if (at > 0)
+        append_tag(key, command[at], command_sizes[at]);
     buffer_printf(key, "}:%s:%" PRIu64, target->settings.store, execution->job_id);
     if (key->failed)
         return -ENOMEM;
-    const char *const texts[REDIS_RECEIPT_WORDS] = {"EVAL", script, "1", key->data,
-                                                    REDIS_RECEIPT_TTL_S};
-    for (uint32_t i = 0; i < REDIS_RECEIPT_WORDS; i++) {
-        words[i] = texts[i];
-        sizes[i] = i == 3 ? key->size : strlen(texts[i]);
+    const char *const texts[] = {"EVAL", script, at > 0 ? "2" : "1"};
+    uint32_t i = *ret_first = at > 0 ? 0 : 1;
+    for (size_t word = 0; word < sizeof texts / sizeof texts[0]; word++, i++) {
+        words[i] = texts[word];
+        sizes[i] = strlen(texts[word]);
     }
+    words[i] = key->data;
+    sizes[i++] = key->size;
+    if (at > 0) {
+        words[i] = command[at];
+        sizes[i++] = command_sizes[at];
+    }
+    words[i] = REDIS_RECEIPT_TTL_S;
+    sizes[i] = strlen(REDIS_RECEIPT_TTL_S);
     return 0;
 }

@@ -62,6 +62,7 @@ struct target;
 
 struct target_type {
     const char *name; /* "postgres" */
+    bool queued_only; /* RUN cannot use it: its jobs are taken by others */
 
     /* Checks the arguments at SUBMIT and RUN without touching the engine. 0, or -EINVAL with the
      * reason in *reterr ("needs <sql> [param ...]"). Must be quick and not suspend. */

@@ -143,19 +143,26 @@ static bool is_one_of(const char *word, const char *const words[])
 /* The server answered with an error: is it the job's fault, the moment's or the server's? */
 static void fail_by_word(const struct aw_error *error, struct outcome *outcome)
 {
-    /* The pool has already gone down at these. */
-    static const char *const unavailable[] = {"LOADING", "MASTERDOWN", "CLUSTERDOWN", NULL};
-    static const char *const passing[] = {"TRYAGAIN", "READONLY",   "BUSY",       "OOM",
-                                          "MISCONF",  "NOREPLICAS", "UNKILLABLE", NULL};
+    /* At these the pool has already gone down; but for MISCONF, which forbids only writing: the
+     * server could not save, as a rule because its disk is full. */
+    static const char *const unavailable[] = {"LOADING", "MASTERDOWN", "CLUSTERDOWN", "MISCONF",
+                                              NULL};
+    static const char *const passing[] = {"TRYAGAIN", "READONLY",   "BUSY",
+                                          "OOM",      "NOREPLICAS", "UNKILLABLE", NULL};
     static const char *const redirects[] = {"MOVED", "ASK", NULL};
+    static const char *const slots[] = {"CROSSSLOT", NULL};
     if (is_one_of(error->code, unavailable)) {
         outcome_set(outcome, OUTCOME_UNAVAILABLE, error->code, "%s", error->message);
     } else if (is_one_of(error->code, passing)) {
         outcome_set(outcome, OUTCOME_RETRY, error->code, "%s", error->message);
     } else if (is_one_of(error->code, redirects)) {
         outcome_set(outcome, OUTCOME_DEAD, error->code,
-                    "%s: the key lives on another node of the cluster, and redirections are not "
-                    "followed; name that node in the target's uri", error->message);
+                    "%s: the key lives on another node of the cluster, which only a target with a "
+                    "uri redis+cluster:// follows", error->message);
+    } else if (is_one_of(error->code, slots)) {
+        outcome_set(outcome, OUTCOME_DEAD, error->code,
+                    "%s: a cluster keeps them on different nodes; give keys that belong together "
+                    "the same part in braces, as in {user1}:a {user1}:b", error->message);
     } else {
         outcome_set(outcome, OUTCOME_DEAD, error->code, "%s", error->message);
     }
@@ -246,19 +253,21 @@ static int send_command(struct target *target, const struct execution *execution
                         struct aw_redis_reply **ret_reply, struct aw_error *reterr)
 {
     struct redis_target *state = target->state;
-    uint32_t before = receipted ? REDIS_RECEIPT_WORDS : 0;
+    uint32_t before = receipted ? REDIS_RECEIPT_WORDS_MAX : 0;
     struct words words;
     struct buffer key = {0};
     if (words_make(&words, execution->arguments, execution->argument_count, before) < 0)
         return aw_error_set(reterr, -ENOMEM, "no memory to send the command");
     int result = 0;
+    uint32_t first = 0; /* of the words that are sent */
     if (receipted)
-        result = redis_receipt_fill(target, execution, words.data, words.sizes, &key);
+        result = redis_receipt_fill(target, execution, words.data, words.sizes, &first, &key);
     if (result < 0)
         (void)aw_error_set(reterr, result, "no memory to send the command");
     if (result == 0)
-        result = aw_redis_command(state->pool, before + execution->argument_count, words.data,
-                                  words.sizes, wire_max(execution), ret_reply, reterr);
+        result = aw_redis_command(state->pool, before - first + execution->argument_count,
+                                  words.data + first, words.sizes + first, wire_max(execution),
+                                  ret_reply, reterr);
     buffer_free(&key);
     words_free(&words);
     return result;

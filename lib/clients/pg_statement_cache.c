@@ -2,8 +2,6 @@
  * decide, and that is far below the cost of a round trip. */
 #include "clients/pg_internal.h"
 
-#include <inttypes.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -39,7 +37,13 @@ void pg_statement_cache_clear(struct pg_statement_cache *cache)
 
 void pg_statement_name(uint64_t name, char ret_text[PG_NAME_SIZE])
 {
-    snprintf(ret_text, PG_NAME_SIZE, "aw_%016" PRIx64, name);
+    static const char digits[] = "0123456789abcdef";
+    /* by hand: printf took a tenth of the time of a small statement */
+    memcpy(ret_text, "aw_", 3);
+    for (int i = 0; i < 16; i++) {
+        ret_text[3 + i] = digits[(name >> (60 - 4 * i)) & 15];
+    }
+    ret_text[19] = '\0';
 }
 
 /* A free entry, or the least recently used one emptied; NULL without memory for the text. */

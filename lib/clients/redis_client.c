@@ -84,41 +84,104 @@ static int init_lane(struct aw_redis_pool *pool, enum redis_lane lane, uint32_t 
 static void free_pool(struct aw_redis_pool *pool)
 {
     for (int lane = 0; lane < REDIS_LANES; lane++) free(pool->lanes[lane].connections);
-    aw_tls_free(pool->endpoint.tls);
+    if (!pool->borrows_tls)
+        aw_tls_free(pool->endpoint.tls);
+    if (pool->sentinel)
+        explicit_bzero(pool->sentinel, sizeof *pool->sentinel);
+    free(pool->sentinel);
+    redis_cluster_free(pool->cluster);
     explicit_bzero(&pool->endpoint, sizeof pool->endpoint); /* the password */
     free(pool);
+}
+
+static int init_lanes(struct aw_redis_pool *pool)
+{
+    const struct aw_redis_options *options = &pool->options;
+    int result = init_lane(pool, REDIS_LANE_SHARED, pool->cluster ? 0 : options->connections_max,
+                           options->in_flight_max, SHARED_SPREAD);
+    if (result == 0)
+        result = init_lane(pool, REDIS_LANE_BLOCKING,
+                           pool->cluster ? 0 : options->blocking_connections_max, 1, 1);
+    if (result == 0)
+        result = init_lane(pool, REDIS_LANE_LEASED,
+                           pool->cluster ? 0 : options->leased_connections_max, 1, 1);
+    return result;
+}
+
+static void init_tasks(struct aw_redis_pool *pool)
+{
+    pool->up = true;
+    aw_group_init(&pool->group, AW_GROUP_COLLECT);
+    aw_event_init(&pool->wanted);
+    aw_event_init(&pool->stopped);
+}
+
+/* The account and the address of one server; or that, and where to ask for servers. */
+static int init_site(struct aw_redis_pool *pool, const struct redis_site *site,
+                     struct aw_error *reterr)
+{
+    pool->endpoint = site->server;
+    if (pool->endpoint.is_tls) {
+        const struct aw_tls_options none = {0};
+        int result = aw_tls_client(&pool->endpoint.tls,
+                                   pool->options.tls ? pool->options.tls : &none, reterr);
+        if (result < 0)
+            return result;
+    }
+    int result = 0;
+    if (site->topology == REDIS_SENTINEL)
+        result = redis_sentinel_make(&pool->sentinel, site, pool->endpoint.tls);
+    else if (site->topology == REDIS_CLUSTER)
+        result = redis_cluster_make(&pool->cluster, pool, site);
+    if (result == 0)
+        result = init_lanes(pool);
+    return result < 0 ? aw_error_set(reterr, result, "no memory for a Redis pool") : 0;
 }
 
 static int init_pool(struct aw_redis_pool *pool, const struct aw_redis_options *options,
                      struct aw_error *reterr)
 {
     if (options) pool->options = *options;
+    init_tasks(pool);
     int result = fill_options(&pool->options, reterr);
     if (result == 0) result = set_client_name(pool, pool->options.client_name, reterr);
-    if (result == 0)
-        result = redis_endpoint_parse(&pool->endpoint, pool->options.uri, pool->options.password,
-                                      reterr);
-    if (result == 0 && pool->endpoint.is_tls) {
-        const struct aw_tls_options none = {0};
-        result = aw_tls_client(&pool->endpoint.tls,
-                               pool->options.tls ? pool->options.tls : &none, reterr);
-    }
     if (result < 0) return result;
+    struct redis_site *site = malloc(sizeof *site);
+    if (!site) return aw_error_set(reterr, -ENOMEM, "no memory for a Redis pool");
+    result = redis_site_parse(site, pool->options.uri, pool->options.password, reterr);
+    if (result == 0)
+        result = init_site(pool, site, reterr);
+    explicit_bzero(site, sizeof *site); /* passwords */
+    free(site);
     pool->options.tls = NULL;
     pool->options.uri = NULL;
     pool->options.password = NULL;
     pool->options.client_name = NULL;
-    result = init_lane(pool, REDIS_LANE_SHARED, pool->options.connections_max,
-                       pool->options.in_flight_max, SHARED_SPREAD);
+    return result;
+}
+
+int redis_pool_create_node(struct aw_redis_pool *cluster, const struct redis_endpoint *node,
+                           void (*changed)(void *context, bool up, const char *reason),
+                           void *context, struct aw_redis_pool **ret_pool)
+{
+    struct aw_redis_pool *pool = calloc(1, sizeof *pool);
+    if (!pool)
+        return -ENOMEM;
+    pool->options = cluster->options;
+    pool->options.changed = changed;
+    pool->options.context = context;
+    pool->endpoint = *node;
+    pool->borrows_tls = true;
+    strcpy(pool->client_name, cluster->client_name);
+    init_tasks(pool);
+    int result = init_lanes(pool);
     if (result == 0)
-        result = init_lane(pool, REDIS_LANE_BLOCKING, pool->options.blocking_connections_max, 1, 1);
-    if (result == 0)
-        result = init_lane(pool, REDIS_LANE_LEASED, pool->options.leased_connections_max, 1, 1);
-    if (result < 0) return aw_error_set(reterr, result, "no memory for a Redis pool");
-    pool->up = true;
-    aw_group_init(&pool->group, AW_GROUP_COLLECT);
-    aw_event_init(&pool->wanted);
-    aw_event_init(&pool->stopped);
+        result = aw_group_spawn(&cluster->group, redis_pool_supervise, pool);
+    if (result < 0) {
+        free_pool(pool);
+        return result;
+    }
+    *ret_pool = pool;
     return 0;
 }
 
@@ -129,7 +192,8 @@ int aw_redis_pool_create(const struct aw_redis_options *options, struct aw_group
     if (!pool) return aw_error_set(reterr, -ENOMEM, "no memory for a Redis pool");
     int result = init_pool(pool, options, reterr);
     if (result == 0) {
-        result = aw_group_spawn(group, redis_pool_supervise, pool);
+        result = aw_group_spawn(
+            group, pool->cluster ? redis_cluster_supervise : redis_pool_supervise, pool);
         if (result < 0)
             aw_error_set(reterr, result, "cannot start the task of a Redis pool: %s",
                          aw_error_text(result));
@@ -153,6 +217,8 @@ void aw_redis_pool_close(struct aw_redis_pool *pool)
     aw_shield_enter(&shield, AW_NEVER);
     while (!pool->stopped.set)
         if (aw_event_wait(&pool->stopped) < 0) break;
+    if (pool->cluster)
+        redis_cluster_close(pool->cluster);
     aw_scope_leave(&shield);
     free_pool(pool);
 }
@@ -257,19 +323,33 @@ int redis_command_make(struct aw_redis_pool *pool, size_t count, const char *con
     return 0;
 }
 
+int redis_pool_run(struct aw_redis_pool *pool, const struct redis_request *request,
+                   struct aw_redis_reply **ret_reply, struct aw_error *reterr)
+{
+    struct redis_command *command = NULL;
+    int result = redis_command_make(pool, request->count, request->arguments, request->sizes,
+                                    request->reply_size_max, &command, reterr);
+    if (result < 0) return result;
+    command->is_asking = request->is_asking;
+    return run(pool, request->lane, command, ret_reply, reterr);
+}
+
 static int send_measured(struct aw_redis_pool *pool, size_t count, const char *const arguments[],
                          const size_t sizes[], size_t reply_size_max,
                          struct aw_redis_reply **ret_reply, struct aw_error *reterr)
 {
     enum redis_use use;
-    struct redis_command *command = NULL;
     int result = classify(count, arguments, sizes, &use, reterr);
-    if (result == 0)
-        result = redis_command_make(pool, count, arguments, sizes, reply_size_max, &command,
-                                    reterr);
     if (result < 0) return result;
-    return run(pool, use == REDIS_USE_BLOCKING ? REDIS_LANE_BLOCKING : REDIS_LANE_SHARED, command,
-               ret_reply, reterr);
+    struct redis_request request = {
+        .lane = use == REDIS_USE_BLOCKING ? REDIS_LANE_BLOCKING : REDIS_LANE_SHARED,
+        .count = count,
+        .arguments = arguments,
+        .sizes = sizes,
+        .reply_size_max = reply_size_max,
+    };
+    return pool->cluster ? redis_cluster_run(pool->cluster, &request, ret_reply, reterr)
+                         : redis_pool_run(pool, &request, ret_reply, reterr);
 }
 
 int aw_redis_lease_check(size_t count, const char *const arguments[], const size_t sizes[],

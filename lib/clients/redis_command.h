@@ -21,6 +21,7 @@ struct redis_command {
     struct redis_command_list *list;      /* the one it stands in, NULL if none */
     struct redis_connection *connection;  /* once queued on one */
     enum redis_command_state state;
+    bool is_asking;                       /* ASKING goes before it */
     bool abandoned;                       /* the caller has left: nothing of it may be touched */
 
     size_t count;                         /* the caller's, valid until sent */

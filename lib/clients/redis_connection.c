@@ -99,6 +99,37 @@ static int format(struct redis_connection *connection, const struct redis_comman
     return result;
 }
 
+/* Its bytes are the last of the output. */
+static void enter_flight(struct redis_connection *connection, struct redis_command *command)
+{
+    command->state = REDIS_SENT;
+    command->sent_ns = aw_now_ns();
+    command->end_position = connection->gathered_position;
+    connection->in_flight_bytes += command->wire_size;
+    redis_list_append(&connection->in_flight, command);
+}
+
+/* ASKING, whose answer nobody wants: it stands before its command, with nothing in between. */
+static int ask_first(struct redis_connection *connection)
+{
+    static const char text[] = "*1\r\n$6\r\nASKING\r\n";
+    struct redis_command *asking = calloc(1, sizeof *asking);
+    if (!asking)
+        return -ENOMEM;
+    int result = reserve_output(connection, sizeof text - 1);
+    if (result < 0) {
+        free(asking);
+        return result;
+    }
+    memcpy(connection->output + connection->output_size, text, sizeof text - 1);
+    connection->output_size += sizeof text - 1;
+    connection->gathered_position += sizeof text - 1;
+    asking->abandoned = true;
+    asking->reply_size_max = connection->pool->options.reply_size_max;
+    enter_flight(connection, asking);
+    return 0;
+}
+
 /* Moves queued commands into the output, as many as may be in flight. */
 static void gather(struct redis_connection *connection)
 {
@@ -108,16 +139,16 @@ static void gather(struct redis_connection *connection)
         bool first = connection->in_flight.count == 0;
         if (!first && connection->in_flight_bytes + command->wire_size > bytes_max) return;
         redis_list_remove(command);
-        int result = format(connection, command);
+        int result = command->is_asking ? ask_first(connection) : 0;
+        if (result == 0)
+            result = format(connection, command);
         if (result < 0) {
+            if (command->is_asking) /* or it would be the next command that asks */
+                redis_connection_break(connection, result, "no memory to send a command");
             redis_command_answer(command, result, NULL, "no memory to send the command", NULL);
             continue;
         }
-        command->state = REDIS_SENT;
-        command->sent_ns = aw_now_ns();
-        command->end_position = connection->gathered_position;
-        connection->in_flight_bytes += command->wire_size;
-        redis_list_append(&connection->in_flight, command);
+        enter_flight(connection, command);
     }
 }
 
@@ -164,11 +195,21 @@ static int write_commands(void *argument)
 
 /* --- reader ----------------------------------------------------------------------------------- */
 
+/* A replica refused a write, and sentinels know which server takes it. */
+static bool is_elsewhere(const struct redis_connection *connection, const char *word)
+{
+    return connection->pool->sentinel && strcmp(word, "READONLY") == 0;
+}
+
 /* What an error reply says about the server, beside what it says to the caller. */
 static void heed_error(struct redis_connection *connection, const char *word, const char *text)
 {
     if (strcmp(word, "LOADING") == 0 || strcmp(word, "MASTERDOWN") == 0 ||
         strcmp(word, "CLUSTERDOWN") == 0) {
+        redis_pool_suspect(connection->pool, text);
+        return;
+    }
+    if (is_elsewhere(connection, word)) {
         redis_pool_suspect(connection->pool, text);
         return;
     }
@@ -192,7 +233,8 @@ static void deliver(struct redis_connection *connection, struct redis_command *c
     char word[AW_ERROR_CODE_SIZE];
     redis_error_word(reply, word);
     heed_error(connection, word, reply->text);
-    redis_command_answer(command, -EREMOTEIO, word, reply->text, NULL);
+    redis_command_answer(command, is_elsewhere(connection, word) ? -ENOTCONN : -EREMOTEIO, word,
+                         reply->text, NULL);
     aw_redis_reply_free(reply);
 }
 
@@ -340,20 +382,6 @@ static void read_replies(struct redis_connection *connection)
 
 /* --- life ------------------------------------------------------------------------------------- */
 
-static int open_connection(struct redis_connection *connection, struct aw_error *reterr)
-{
-    struct aw_redis_pool *pool = connection->pool;
-    struct aw_scope timeout;
-    aw_scope_enter(&timeout, aw_after_ms(pool->options.connect_timeout_ms));
-    int result = redis_handshake(&connection->link, &pool->endpoint, pool->client_name,
-                                 &connection->parser, reterr);
-    aw_scope_leave(&timeout);
-    if (result == -ETIME)
-        return aw_error_set(reterr, -ETIMEDOUT, "no answer from %s within %u ms",
-                            pool->endpoint.label, (unsigned)pool->options.connect_timeout_ms);
-    return result;
-}
-
 /* Everything that was to be answered: what the kernel never took whole cannot have run. */
 static void settle(struct redis_connection *connection)
 {
@@ -414,7 +442,8 @@ int redis_connection_run(void *argument)
     struct aw_error error = {0};
     reset(connection);
     aw_scope_enter(&connection->scope, AW_NEVER);
-    int opened = open_connection(connection, &error);
+    int opened =
+        redis_pool_connect(connection->pool, &connection->link, &connection->parser, &error);
     if (opened == 0) {
         connection->state = REDIS_CONNECTION_READY;
         serve(connection);

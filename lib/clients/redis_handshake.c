@@ -42,9 +42,8 @@ static int receive_reply(struct redis_link *link, struct redis_parser *parser,
     }
 }
 
-/* Sends a command of `count` words and waits for the answer. */
-static int exchange(struct redis_link *link, struct redis_parser *parser, int count,
-                    const char *words[], struct aw_redis_reply **ret_reply)
+int redis_exchange(struct redis_link *link, struct redis_parser *parser, int count,
+                   const char *words[], struct aw_redis_reply **ret_reply)
 {
     char *text = NULL;
     long long size = redisFormatCommandArgv(&text, count, words, NULL);
@@ -66,7 +65,7 @@ static int take_step(struct redis_link *link, const struct redis_endpoint *endpo
                      struct redis_parser *parser, struct step *step, struct aw_error *reterr)
 {
     struct aw_redis_reply *reply = NULL;
-    int result = exchange(link, parser, step->count, step->words, &reply);
+    int result = redis_exchange(link, parser, step->count, step->words, &reply);
     if (result == -EPROTO)
         return aw_error_set(reterr, result, "%s answered %s with what is not RESP (%s); is it a "
                             "Redis server?", endpoint->label, step->what,
@@ -127,6 +126,23 @@ int redis_handshake(struct redis_link *link, const struct redis_endpoint *endpoi
     return result;
 }
 
+int redis_check_master(struct redis_link *link, const struct redis_endpoint *endpoint,
+                       struct redis_parser *parser, struct aw_error *reterr)
+{
+    struct aw_redis_reply *reply = NULL;
+    int result = redis_exchange(link, parser, 1, (const char *[]){"ROLE"}, &reply);
+    if (result < 0)
+        return aw_error_set(reterr, result, "no answer from %s to ROLE: %s", endpoint->label,
+                            aw_error_text(result));
+    if (reply->type == AW_REDIS_ARRAY && reply->count > 0 &&
+        reply->elements[0]->type == AW_REDIS_STRING &&
+        strcmp(reply->elements[0]->text, "master") != 0)
+        result = aw_error_set(reterr, -ENOTCONN, "%s is no master now but a %.20s",
+                              endpoint->label, reply->elements[0]->text);
+    aw_redis_reply_free(reply);
+    return result;
+}
+
 int redis_probe(const struct redis_endpoint *endpoint)
 {
     struct redis_link link;
@@ -135,7 +151,7 @@ int redis_probe(const struct redis_endpoint *endpoint)
     struct redis_parser parser;
     redis_parser_init(&parser);
     struct aw_redis_reply *reply = NULL;
-    result = exchange(&link, &parser, 1, (const char *[]){"PING"}, &reply);
+    result = redis_exchange(&link, &parser, 1, (const char *[]){"PING"}, &reply);
     aw_redis_reply_free(reply);
     redis_parser_free(&parser);
     redis_link_close(&link);

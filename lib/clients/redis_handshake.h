@@ -15,6 +15,19 @@ AW_MUST_CHECK AW_SUSPENDS int redis_handshake(struct redis_link *link,
                                               struct redis_parser *parser,
                                               struct aw_error *reterr);
 
+/* Sends a command of `count` words that end with NULs (sizes NULL), and reads exactly its reply.
+ * Only on a link that owes no other reply. 0, or a negative errno: the link is of no more use. */
+AW_MUST_CHECK AW_SUSPENDS int redis_exchange(struct redis_link *link, struct redis_parser *parser,
+                                             int count, const char *words[],
+                                             struct aw_redis_reply **ret_reply);
+
+/* Whether the server is a master, by ROLE; one that this account may not ask counts as one. 0, or a
+ * negative errno with why in *reterr. */
+AW_MUST_CHECK AW_SUSPENDS int redis_check_master(struct redis_link *link,
+                                                 const struct redis_endpoint *endpoint,
+                                                 struct redis_parser *parser,
+                                                 struct aw_error *reterr);
+
 /* Whether the server answers anything at all to a PING on a new connection. 0 or negative errno. */
 AW_MUST_CHECK AW_SUSPENDS int redis_probe(const struct redis_endpoint *endpoint);
 

@@ -93,6 +93,10 @@ int aw_redis_lease_enter(struct aw_redis_pool *pool, struct aw_event *changed,
 {
     int result = aw_interrupted();
     if (result < 0) return aw_error_set(reterr, result, "interrupted before connecting");
+    if (pool->cluster)
+        return aw_error_set(reterr, -EOPNOTSUPP,
+                            "a cluster has no leases, since a connection is to one of its nodes "
+                            "only; use a script (EVAL), or a pool of that node alone");
     if (!pool->up || pool->closing)
         return aw_error_set(reterr, pool->closing ? -ESHUTDOWN : -ENOTCONN, "%s",
                             pool->closing ? "the Redis pool is being closed" : pool->down_reason);

@@ -2,6 +2,8 @@
  * whether the server counts as up. */
 #include "clients/redis_pool.h"
 
+#include "clients/redis_handshake.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -12,7 +14,7 @@
 
 /* --- up and down ------------------------------------------------------------------------------ */
 
-static void set_up(struct aw_redis_pool *pool)
+void redis_pool_set_up(struct aw_redis_pool *pool)
 {
     if (pool->up || pool->closing) return;
     pool->up = true;
@@ -27,7 +29,7 @@ static void fail_waiting(struct redis_lane_state *lane, int number, const char *
         redis_command_answer(command, number, NULL, reason, NULL);
 }
 
-static void set_down(struct aw_redis_pool *pool, const char *reason)
+void redis_pool_set_down(struct aw_redis_pool *pool, const char *reason)
 {
     if (pool->closing) return;
     bool news = pool->up || strcmp(pool->down_reason, reason) != 0;
@@ -70,7 +72,27 @@ void redis_pool_suspect(struct aw_redis_pool *pool, const char *reason)
     char text[AW_ERROR_MESSAGE_SIZE * 2];
     snprintf(text, sizeof text, "%s does not serve now: %s", pool->endpoint.label, reason);
     text[AW_ERROR_MESSAGE_SIZE - 1] = '\0';
-    set_down(pool, text);
+    redis_pool_set_down(pool, text);
+    aw_event_set(&pool->wanted);
+}
+
+void redis_pool_moved(struct aw_redis_pool *pool, const struct redis_endpoint *master)
+{
+    bool same = pool->generation > 0 && strcmp(pool->endpoint.host, master->host) == 0 &&
+                pool->endpoint.port == master->port;
+    if (same || pool->closing)
+        return;
+    AW_IGNORE(redis_endpoint_place(&pool->endpoint, master->host, strlen(master->host),
+                                   master->port));
+    pool->generation++;
+    pool->failures = 0;
+    pool->retry_at_ns = 0;
+    /* Also what is in flight: an old master may hang, and what it answers counts no more. */
+    for (int lane = 0; lane < REDIS_LANES; lane++)
+        for (uint32_t i = 0; i < pool->lanes[lane].size; i++)
+            if (pool->lanes[lane].connections[i].state == REDIS_CONNECTION_READY)
+                redis_connection_break(&pool->lanes[lane].connections[i], -ECONNRESET,
+                                       "another server has become the master");
     aw_event_set(&pool->wanted);
 }
 
@@ -118,7 +140,7 @@ static int open_another(struct aw_redis_pool *pool, enum redis_lane lane)
 void redis_pool_connection_ready(struct redis_connection *connection)
 {
     if (connection->lane == REDIS_LANE_LEASED) return redis_lease_ready(connection);
-    set_up(connection->pool);
+    redis_pool_set_up(connection->pool);
     redis_pool_feed(connection);
 }
 
@@ -130,7 +152,7 @@ void redis_pool_connection_failed(struct redis_connection *connection,
     if (connection->lane == REDIS_LANE_LEASED) return redis_lease_gone(connection, error->message);
     back_off(pool);
     if (count_state(&pool->lanes[REDIS_LANE_SHARED], REDIS_CONNECTION_READY) == 0)
-        set_down(pool, error->message);
+        redis_pool_set_down(pool, error->message);
     else if (!has_usable(lane))
         fail_waiting(lane, -ENOTCONN, error->message);
     aw_event_set(&pool->wanted);
@@ -221,13 +243,36 @@ static uint64_t keep_one_open(struct aw_redis_pool *pool)
     int result = open_another(pool, REDIS_LANE_SHARED);
     if (result == 0) return AW_NEVER;
     back_off(pool);
-    set_down(pool, aw_error_text(result));
+    redis_pool_set_down(pool, aw_error_text(result));
     return pool->retry_at_ns;
+}
+
+int redis_pool_connect(struct aw_redis_pool *pool, struct redis_link *link,
+                       struct redis_parser *parser, struct aw_error *reterr)
+{
+    if (pool->sentinel)
+        return redis_sentinel_connect(pool, link, parser, reterr);
+    const struct redis_endpoint *endpoint =
+        pool->cluster ? redis_cluster_any(pool->cluster) : &pool->endpoint;
+    if (!endpoint)
+        return aw_error_set(reterr, -ENOTCONN, "%s",
+                            pool->up ? "no node of the cluster is known yet" : pool->down_reason);
+    struct aw_scope timeout;
+    aw_scope_enter(&timeout, aw_after_ms(pool->options.connect_timeout_ms));
+    int result = redis_handshake(link, endpoint, pool->client_name, parser, reterr);
+    aw_scope_leave(&timeout);
+    if (result == -ETIME)
+        return aw_error_set(reterr, -ETIMEDOUT, "no answer from %s within %u ms", endpoint->label,
+                            (unsigned)pool->options.connect_timeout_ms);
+    return result;
 }
 
 int redis_pool_supervise(void *argument)
 {
     struct aw_redis_pool *pool = argument;
+    int listening = pool->sentinel ? aw_group_spawn(&pool->group, redis_sentinel_listen, pool) : 0;
+    if (listening < 0) /* it is found out all the same, by each new connection */
+        redis_pool_set_down(pool, aw_error_text(listening));
     while (!pool->closing) {
         aw_event_clear(&pool->wanted);
         struct aw_scope pause;

@@ -8,6 +8,8 @@
 #define CLIENTS_REDIS_POOL_H
 
 #include "clients/redis_connection.h"
+#include "clients/redis_cluster.h"
+#include "clients/redis_sentinel.h"
 #include "clients/redis_uri.h"
 
 struct redis_lane_state {
@@ -20,7 +22,11 @@ struct redis_lane_state {
 
 struct aw_redis_pool {
     struct aw_redis_options options; /* with the defaults filled in; its strings are not kept */
-    struct redis_endpoint endpoint;
+    struct redis_endpoint endpoint; /* with sentinels: where the master was last */
+    bool borrows_tls;               /* endpoint.tls is another pool's */
+    struct redis_sentinel *sentinel; /* NULL: it is one server, or a cluster */
+    struct redis_cluster *cluster;   /* NULL: it is one server; else the nodes have the lanes */
+    uint64_t generation; /* with sentinels: moves of the master, from 1; 0: not found yet */
     char client_name[64];
     struct redis_lane_state lanes[REDIS_LANES];
 
@@ -49,6 +55,19 @@ void redis_pool_rebalance(struct aw_redis_pool *pool, enum redis_lane lane);
 void redis_pool_suspect(struct aw_redis_pool *pool, const char *reason);
 /* A reply came that shows the server serves. */
 void redis_pool_served(struct aw_redis_pool *pool);
+/* The master is there: if that is news, connections to the old one end and a new one is opened. */
+void redis_pool_moved(struct aw_redis_pool *pool, const struct redis_endpoint *master);
+/* Says so to whoever is told of changes; waiting commands are refused when it goes down. */
+void redis_pool_set_up(struct aw_redis_pool *pool);
+void redis_pool_set_down(struct aw_redis_pool *pool, const char *reason);
+
+/* Opens a link for commands: to the server, the master of now, or any node of the cluster. 0 with
+ * *link open, or a negative errno with why in *reterr. Bounded by connect_timeout_ms for each
+ * server that it asks. */
+AW_MUST_CHECK AW_SUSPENDS int redis_pool_connect(struct aw_redis_pool *pool,
+                                                 struct redis_link *link,
+                                                 struct redis_parser *parser,
+                                                 struct aw_error *reterr);
 
 /* redis_lease.c */
 struct aw_redis_lease {
@@ -62,6 +81,26 @@ void redis_lease_ready(struct redis_connection *connection);
 void redis_lease_gone(struct redis_connection *connection, const char *reason);
 
 /* redis_client.c */
+/* A pool for one node of a cluster, with the cluster's options, account and group. */
+AW_MUST_CHECK int redis_pool_create_node(struct aw_redis_pool *cluster,
+                                         const struct redis_endpoint *node,
+                                         void (*changed)(void *context, bool up,
+                                                         const char *reason),
+                                         void *context, struct aw_redis_pool **ret_pool);
+
+struct redis_request {
+    enum redis_lane lane;
+    size_t count;
+    const char *const *arguments;
+    const size_t *sizes;
+    size_t reply_size_max;
+    bool is_asking; /* ASKING goes before it */
+};
+/* Sends a request to the pool's server and waits for the reply, as aw_redis_command. */
+AW_MUST_CHECK AW_SUSPENDS int redis_pool_run(struct aw_redis_pool *pool,
+                                             const struct redis_request *request,
+                                             struct aw_redis_reply **ret_reply,
+                                             struct aw_error *reterr);
 /* A command to be queued. -E2BIG, -ENOMEM, -ESHUTDOWN, or the caller is interrupted. */
 AW_MUST_CHECK int redis_command_make(struct aw_redis_pool *pool, size_t count,
                                      const char *const arguments[], const size_t sizes[],

@@ -184,17 +184,6 @@ static int receive(struct aw_redis_subscriber *subscriber, char *chunk)
 
 /* --- life ------------------------------------------------------------------------------- */
 
-static int open_link(struct aw_redis_subscriber *subscriber)
-{
-    struct aw_redis_pool *pool = subscriber->pool;
-    struct aw_scope timeout;
-    aw_scope_enter(&timeout, aw_after_ms(pool->options.connect_timeout_ms));
-    int result = redis_handshake(&subscriber->link, &pool->endpoint, pool->client_name,
-                                 &subscriber->parser, &subscriber->down);
-    aw_scope_leave(&timeout);
-    return result;
-}
-
 static void serve(struct aw_redis_subscriber *subscriber)
 {
     char chunk[CHUNK_SIZE];
@@ -223,7 +212,8 @@ static bool connect_and_serve(struct aw_redis_subscriber *subscriber)
 {
     redis_parser_init(&subscriber->parser);
     uint64_t opened_ns = AW_NEVER;
-    if (open_link(subscriber) == 0) {
+    if (redis_pool_connect(subscriber->pool, &subscriber->link, &subscriber->parser,
+                           &subscriber->down) == 0) {
         opened_ns = aw_now_ns();
         serve(subscriber);
         redis_link_close(&subscriber->link);

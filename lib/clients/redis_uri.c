@@ -26,7 +26,7 @@ static int hex_digit(char character)
 
 /* Copies text[0 .. length) percent-decoded; false when it does not fit, has a bad escape or a NUL.
  * */
-static bool decode(char *target, size_t target_size, const char *text, size_t length)
+bool redis_uri_decode(char *target, size_t target_size, const char *text, size_t length)
 {
     size_t used = 0;
     for (size_t i = 0; i < length; i++) {
@@ -46,7 +46,7 @@ static bool decode(char *target, size_t target_size, const char *text, size_t le
     return true;
 }
 
-static bool parse_number(const char *text, size_t length, uint32_t max, uint32_t *ret_number)
+bool redis_uri_number(const char *text, size_t length, uint32_t max, uint32_t *ret_number)
 {
     if (length == 0 || length > 7) return false;
     uint32_t number = 0;
@@ -60,22 +60,22 @@ static bool parse_number(const char *text, size_t length, uint32_t max, uint32_t
 }
 
 /* "user:password@", "user@" or ":password@" in text[0 .. length), the @ not included. */
-static int parse_user(struct redis_endpoint *endpoint, const char *text, size_t length,
-                      struct aw_error *reterr)
+int redis_uri_user(struct redis_endpoint *endpoint, const char *text, size_t length,
+                   struct aw_error *reterr)
 {
     const char *colon = memchr(text, ':', length);
     size_t user_length = colon ? (size_t)(colon - text) : length;
-    if (!decode(endpoint->user, sizeof endpoint->user, text, user_length))
+    if (!redis_uri_decode(endpoint->user, sizeof endpoint->user, text, user_length))
         return refuse(reterr, "the user name is too long or has a bad %-escape");
-    if (colon && !decode(endpoint->password, sizeof endpoint->password, colon + 1,
+    if (colon && !redis_uri_decode(endpoint->password, sizeof endpoint->password, colon + 1,
                          length - user_length - 1))
         return refuse(reterr, "the password is too long or has a bad %-escape");
     return 0;
 }
 
 /* "host", "host:port", "[v6]" or "[v6]:port". */
-static int parse_host(struct redis_endpoint *endpoint, const char *text, size_t length,
-                      struct aw_error *reterr)
+int redis_uri_host(struct redis_endpoint *endpoint, const char *text, size_t length,
+                   uint16_t default_port, struct aw_error *reterr)
 {
     const char *end = text + length;
     const char *host = text;
@@ -91,10 +91,10 @@ static int parse_host(struct redis_endpoint *endpoint, const char *text, size_t 
         text = host_end;
     }
     if (host == host_end) return refuse(reterr, "the host is missing");
-    if (!decode(endpoint->host, sizeof endpoint->host, host, (size_t)(host_end - host)))
+    if (!redis_uri_decode(endpoint->host, sizeof endpoint->host, host, (size_t)(host_end - host)))
         return refuse(reterr, "the host is too long or has a bad %-escape");
-    uint32_t port = DEFAULT_PORT;
-    if (text < end && (*text != ':' || !parse_number(text + 1, (size_t)(end - text - 1), 65535,
+    uint32_t port = default_port;
+    if (text < end && (*text != ':' || !redis_uri_number(text + 1, (size_t)(end - text - 1), 65535,
                                                      &port)))
         return refuse(reterr, "the port is no number from 1 to 65535");
     if (port == 0) return refuse(reterr, "the port is no number from 1 to 65535");
@@ -107,7 +107,7 @@ static int parse_query(struct redis_endpoint *endpoint, const char *query, struc
 {
     if (*query == '\0') return 0;
     if (strncmp(query, "?db=", 4) != 0 ||
-        !parse_number(query + 4, strlen(query + 4), REDIS_DATABASE_MAX, &endpoint->database))
+        !redis_uri_number(query + 4, strlen(query + 4), REDIS_DATABASE_MAX, &endpoint->database))
         return refuse(reterr, "after the ? only db=<number> is known");
     return 0;
 }
@@ -117,16 +117,17 @@ static int parse_tcp(struct redis_endpoint *endpoint, const char *text, struct a
     size_t authority = strcspn(text, "/?");
     const char *at = memrchr(text, '@', authority);
     if (at) {
-        int result = parse_user(endpoint, text, (size_t)(at - text), reterr);
+        int result = redis_uri_user(endpoint, text, (size_t)(at - text), reterr);
         if (result < 0) return result;
     }
     const char *host = at ? at + 1 : text;
-    int result = parse_host(endpoint, host, (size_t)(text + authority - host), reterr);
+    int result = redis_uri_host(endpoint, host, (size_t)(text + authority - host), DEFAULT_PORT,
+                                reterr);
     if (result < 0) return result;
     text += authority;
     if (*text == '/') {
         size_t length = strcspn(++text, "?");
-        if (length > 0 && !parse_number(text, length, REDIS_DATABASE_MAX, &endpoint->database))
+        if (length > 0 && !redis_uri_number(text, length, REDIS_DATABASE_MAX, &endpoint->database))
             return refuse(reterr, "the database after the / is no number");
         text += length;
     }
@@ -139,11 +140,11 @@ static int parse_unix(struct redis_endpoint *endpoint, const char *text, struct 
     if (!slash) return refuse(reterr, "the path of the socket must begin with /");
     if (slash > text) {
         if (slash[-1] != '@') return refuse(reterr, "unix: needs three slashes before the path");
-        int result = parse_user(endpoint, text, (size_t)(slash - text - 1), reterr);
+        int result = redis_uri_user(endpoint, text, (size_t)(slash - text - 1), reterr);
         if (result < 0) return result;
     }
     size_t length = strcspn(slash, "?");
-    if (!decode(endpoint->path, sizeof endpoint->path, slash, length))
+    if (!redis_uri_decode(endpoint->path, sizeof endpoint->path, slash, length))
         return refuse(reterr, "the path of the socket is longer than 107 bytes or has a bad "
                               "%-escape");
     return parse_query(endpoint, slash + length, reterr);
@@ -161,6 +162,31 @@ static void set_label(struct redis_endpoint *endpoint)
                  (unsigned)endpoint->port);
 }
 
+bool redis_endpoint_place(struct redis_endpoint *endpoint, const char *host, size_t host_size,
+                          uint16_t port)
+{
+    if (host_size == 0 || host_size >= sizeof endpoint->host || port == 0)
+        return false;
+    memcpy(endpoint->host, host, host_size);
+    endpoint->host[host_size] = '\0';
+    endpoint->port = port;
+    set_label(endpoint);
+    return true;
+}
+
+int redis_uri_password(struct redis_endpoint *endpoint, const char *password,
+                       struct aw_error *reterr)
+{
+    if (password) {
+        if (strlen(password) >= sizeof endpoint->password)
+            return refuse(reterr, "the password is longer than 1023 bytes");
+        strcpy(endpoint->password, password);
+    }
+    if (endpoint->user[0] && !endpoint->password[0])
+        return refuse(reterr, "there is a user name but no password");
+    return 0;
+}
+
 int redis_endpoint_parse(struct redis_endpoint *endpoint, const char *uri, const char *password,
                          struct aw_error *reterr)
 {
@@ -175,14 +201,9 @@ int redis_endpoint_parse(struct redis_endpoint *endpoint, const char *uri, const
         result = parse_tcp(endpoint, uri + 9, reterr);
     else
         return refuse(reterr, "it begins with none of redis://, rediss:// and unix://");
+    if (result == 0)
+        result = redis_uri_password(endpoint, password, reterr);
     if (result < 0) return result;
-    if (password) {
-        if (strlen(password) >= sizeof endpoint->password)
-            return refuse(reterr, "the password is longer than 1023 bytes");
-        strcpy(endpoint->password, password);
-    }
-    if (endpoint->user[0] && !endpoint->password[0])
-        return refuse(reterr, "there is a user name but no password");
     set_label(endpoint);
     return 0;
 }

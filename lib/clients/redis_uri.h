@@ -32,4 +32,20 @@ struct redis_endpoint {
 AW_MUST_CHECK int redis_endpoint_parse(struct redis_endpoint *endpoint, const char *uri,
                                        const char *password, struct aw_error *reterr);
 
+/* Says where the endpoint is from now on, in the label too. False: the host is too long. */
+AW_MUST_CHECK bool redis_endpoint_place(struct redis_endpoint *endpoint, const char *host,
+                                        size_t host_size, uint16_t port);
+
+/* The parts of a URI, for redis_site.c; text[0 .. length). */
+AW_MUST_CHECK bool redis_uri_decode(char *target, size_t target_size, const char *text,
+                                    size_t length);
+AW_MUST_CHECK bool redis_uri_number(const char *text, size_t length, uint32_t max,
+                                    uint32_t *ret_number);
+AW_MUST_CHECK int redis_uri_user(struct redis_endpoint *endpoint, const char *text, size_t length,
+                                 struct aw_error *reterr);
+AW_MUST_CHECK int redis_uri_host(struct redis_endpoint *endpoint, const char *text, size_t length,
+                                 uint16_t default_port, struct aw_error *reterr);
+AW_MUST_CHECK int redis_uri_password(struct redis_endpoint *endpoint, const char *password,
+                                     struct aw_error *reterr);
+
 #endif

@@ -27,7 +27,7 @@ def test_chaos_with_one_failing_in_fifty(make_daemon, postgres):
     table = f"coalesce_{SEED}"
     postgres.query(f"CREATE TABLE {table} (n int CHECK (n % 50 <> 49))")
     between = proxy.Proxy(postgres.port, SEED)
-    uri = f"postgresql://postgres@127.0.0.1:{between.port}/postgres"
+    uri = postgres.uri_at(between.port)
     own = make_daemon(gathering(uri, "exactly-once", connections=3, **CLEANED), WIDE).start()
     chaos = Chaos(own, lambda number: ("main", f"INSERT INTO {table} VALUES ($1)", str(number)),
                   lambda chance: disturb_postgres(postgres, chance))

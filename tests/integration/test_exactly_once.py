@@ -14,6 +14,7 @@ import redis
 
 from harness import daemon as daemon_module
 from harness import process, proxy, wire
+from harness import redis_server as redis_server_module
 
 ROUNDS = int(os.environ.get("CHAOS_ROUNDS", "4"))
 SEED = int(os.environ.get("CHAOS_SEED", str(random.SystemRandom().randrange(1 << 32))))
@@ -64,7 +65,7 @@ class Chaos:
         with self.own.connect(timeout_s=150) as client:
             ids = list(self.jobs.values())
             for begin in range(0, len(ids), 500):
-                some = ids[begin:begin + 500] # more answers than the sockets hold would hang us
+                some = ids[begin:begin + 500]
                 client.call("GATHER", *some)
                 for job in client.pipeline(("JOB", one) for one in some):
                     state = wire.text(wire.as_map(job)["state"])
@@ -101,7 +102,7 @@ def test_postgres_under_kills_terminated_sessions_and_cut_connections(make_daemo
     table = f"once_{SEED}"
     postgres.query(f"CREATE TABLE {table} (n int)")
     between = proxy.Proxy(postgres.port, SEED)
-    uri = f"postgresql://postgres@127.0.0.1:{between.port}/postgres"
+    uri = postgres.uri_at(between.port)
     own = make_daemon(once("main", "postgres", uri=uri, **CLEANED)).start()
     chaos = Chaos(own, lambda number: ("main", f"INSERT INTO {table} VALUES ($1)", str(number)),
                   lambda chance: disturb_postgres(postgres, chance))
@@ -151,16 +152,16 @@ def test_postgres_receipts_stay_while_a_job_can_be_retried(make_daemon, postgres
 
 def test_postgres_target_init(make_daemon, postgres):
     """Whoever may makes the table; whoever may not is told what to run, and goes on after it."""
-    for statement in ("CREATE DATABASE init", "CREATE ROLE modest LOGIN"):
-        postgres.query(statement)
-    uri = f"postgresql://modest@127.0.0.1:{postgres.port}/init"
+    postgres.query("CREATE DATABASE init")
+    postgres.query(f"CREATE ROLE modest LOGIN PASSWORD '{postgres.password}'")
+    uri = postgres.uri_at(postgres.port, "modest", "init")
     own = make_daemon(once("main", "postgres", uri=uri),
                       daemon_module.target("plain", "postgres", uri=postgres.uri)).start()
     with own.connect() as client:
         answer = client.call("TARGET", "INIT", "main")
         assert answer.word == "ERR" and "GRANT INSERT, SELECT, DELETE" in answer, answer
         sql = client.call("TARGET", "INIT", "main", "sql").decode()
-        with psycopg2.connect(uri.replace("modest@", "postgres@")) as administrator:
+        with psycopg2.connect(postgres.uri_at(postgres.port, database="init")) as administrator:
             with administrator.cursor() as cursor:
                 cursor.execute(sql.replace("<role>", "modest"))
         administrator.close()
@@ -177,7 +178,7 @@ def test_postgres_target_init(make_daemon, postgres):
 def test_postgres_answer_lost_after_the_commit(make_daemon, postgres, table):
     """The proxy swallows what the server says once the job is committed."""
     between = proxy.Proxy(postgres.port, SEED)
-    uri = f"postgresql://postgres@127.0.0.1:{between.port}/postgres"
+    uri = postgres.uri_at(between.port)
     own = make_daemon(once("main", "postgres", uri=uri, connections=1)).start()
     with own.connect() as client:
         job = client.call("SUBMIT", "main", "SELECT 1")
@@ -212,7 +213,13 @@ def test_postgres_refuses_what_commits_by_itself(make_daemon, postgres):
         assert "CALL is refused on an exactly-once target" in str(refused)
 
 
-def kill_connections(client, chance):
+def disturb_redis(server, client, chance):
+    """Kills connections, and now and then the server, which writes each command before it says
+    so."""
+    if chance.random() < 0.1:
+        server.stop()
+        server.start()
+        server.restarts += 1
     try:
         for one in client.client_list():
             if one["name"].startswith("awaitd") and chance.random() < 0.5:
@@ -221,20 +228,31 @@ def kill_connections(client, chance):
         pass
 
 
+@pytest.fixture
+def durable_redis():
+    server = redis_server_module.RedisServer("--appendonly", "yes", "--appendfsync", "always")
+    server.restarts = 0
+    yield server
+    server.close()
+
+
 @LONG
-def test_redis_counters_under_kills_and_cut_connections(make_daemon, redis_server, redis_client):
-    between = proxy.Proxy(redis_server.port, SEED)
-    own = make_daemon(once("cache", "redis", uri=f"redis://127.0.0.1:{between.port}/0")).start()
+def test_redis_counters_under_kills_restarts_and_cut_connections(make_daemon, durable_redis):
+    between = proxy.Proxy(durable_redis.port, SEED)
+    own = make_daemon(once("cache", "redis", uri=durable_redis.uri_at(between.port))).start()
+    client = durable_redis.client()
     chaos = Chaos(own, lambda number: ("cache", "INCR", f"n{number % 7}"),
-                  lambda chance: kill_connections(redis_client, chance))
+                  lambda chance: disturb_redis(durable_redis, client, chance))
     between.cutting = True
     try:
-        chaos.run(lambda: between.cuts > 0)
+        chaos.run(lambda: between.cuts > 0 and durable_redis.restarts > 0)
         between.cutting = False
         assert chaos.states() == {"done": len(chaos.jobs)}
-        counted = [int(redis_client.get(f"n{index}")) for index in range(7)]
+        counted = [int(client.get(f"n{index}")) for index in range(7)]
         assert counted == [sum(number % 7 == index for number in chaos.jobs) for index in range(7)]
         assert between.cuts > 0, "nothing was cut: the test tested nothing"
+        assert durable_redis.restarts > 0, "Redis was never killed: the test tested nothing"
+        print(f"{len(chaos.jobs)} jobs, {between.cuts} cuts, {durable_redis.restarts} kills")
     finally:
         between.close()
     own.stop()
@@ -311,7 +329,7 @@ def test_at_most_once_a_stop_returns_what_ran(make_daemon):
 def test_at_most_once_a_lost_answer_is_uncertain(make_daemon, redis_server, redis_client):
     between = proxy.Proxy(redis_server.port, SEED)
     own = make_daemon(at_most("cache", "redis",
-                              uri=f"redis://127.0.0.1:{between.port}/0")).start()
+                              uri=redis_server.uri_at(between.port))).start()
     with own.connect() as client:
         assert client.call("AWAIT", client.call("SUBMIT", "cache", "INCR", "n")) == 1
         between.swallow = b":2\r\n"

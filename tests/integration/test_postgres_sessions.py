@@ -44,7 +44,7 @@ def pgbouncer(postgres):
 @pytest.mark.parametrize(("delivery", "coalesce"), [("at-least-once", 0), ("exactly-once", 0),
                                                     ("exactly-once", 64)])
 def test_behind_pgbouncer(make_daemon, postgres, pgbouncer, table, delivery, coalesce):
-    """In transaction mode each transaction may be on another session, where nothing is prepared."""
+    """In transaction mode each transaction may be on another session, with nothing prepared."""
     own = make_daemon(target(pgbouncer.uri, delivery=delivery, coalesce=coalesce,
                              receipt_keep="0"), WIDE).start()
     with own.connect() as client:
@@ -62,8 +62,8 @@ def test_behind_pgbouncer(make_daemon, postgres, pgbouncer, table, delivery, coa
 
 def test_no_traces_of_a_job(make_daemon, postgres):
     """Two jobs of one connection, the second behind the first in the same write."""
-    look = ("SELECT concat_ws(' ', current_setting('work_mem'), current_user, (SELECT count(*) FROM "
-            "pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid()))")
+    look = ("SELECT concat_ws(' ', current_setting('work_mem'), current_user, (SELECT count(*) "
+            "FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid()))")
     leave = ("SELECT set_config('work_mem', '99MB', false), pg_advisory_lock(4711), "
              "set_config('role', 'pg_monitor', false)")
     own = make_daemon(target(postgres.uri, connections=1), WIDE).start()
@@ -76,7 +76,7 @@ def test_no_traces_of_a_job(make_daemon, postgres):
 
 def test_timeouts_of_the_server(make_daemon, postgres, table):
     """Those of the uri hold for every job; what they end may pass and is tried again."""
-    uri = postgres.uri + "?options=-c%20statement_timeout%3D300%20-c%20lock_timeout%3D100"
+    uri = postgres.uri + "&options=-c%20statement_timeout%3D300%20-c%20lock_timeout%3D100"
     own = make_daemon(target(uri), WIDE).start()
     holder = psycopg2.connect(postgres.uri)
     holder.cursor().execute(f"LOCK TABLE {table}")

@@ -30,8 +30,9 @@ class Pgbouncer:
         text = SETTINGS.format(server=postgres.port, port=self.port)
         settings.write_text(text.replace("* = ", "postgres = user=postgres "), encoding="utf-8")
         words = [process.need("pgbouncer"), settings]
-        if process.is_root(): # it refuses to run as root
-            words = ["setpriv", "--reuid=nobody", "--clear-groups", "--pdeathsig=KILL", "--", *words]
+        if process.is_root():  # as root it refuses to run
+            words = ["setpriv", "--reuid=nobody", "--clear-groups", "--pdeathsig=KILL", "--",
+                     *words]
         self.server = process.Process(words, self.folder / "log")
         process.wait_until(lambda: "process up" in self.server.output(), 60, "pgbouncer to listen")
 
