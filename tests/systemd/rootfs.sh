@@ -21,7 +21,8 @@ trap 'rm -rf "$folder"' EXIT
 trap 'exit 1' INT TERM
 echo "rootfs: debootstrap $suite"
 log=$tarball.log
-if ! debootstrap --variant=minbase "--include=$packages,$tools,$servers" \
+# unsafe-io: nobody needs this folder after a power loss, and dpkg syncs every file
+if ! DPKG_FORCE=unsafe-io debootstrap --variant=minbase "--include=$packages,$tools,$servers" \
     $suite "$folder" "$mirror" > "$log" 2>&1; then
     tail -n 20 "$log" >&2
     echo "rootfs: debootstrap failed: $log" >&2
