@@ -1,5 +1,5 @@
-/* valgrind.h - what Valgrind cannot show: it keeps the limit of descriptors (setrlimit(2)) to itself,
- * and the kernel, which opens them for the ring, never hears of it. */
+/* valgrind.h - what Valgrind cannot show: it keeps the limit of descriptors (setrlimit(2)) to
+ * itself, and the kernel, which opens them for the ring, never hears of it. */
 #ifndef SUPPORT_VALGRIND_H
 #define SUPPORT_VALGRIND_H
 
