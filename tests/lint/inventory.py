@@ -30,7 +30,8 @@ def with_support(paths):
     """The tests and those files of tests/support whose headers they include."""
     names = {name for path in paths
              for name in re.findall(r'"support/(\w+)\.h"', source.text_of(path))}
-    return [*paths, *(SUPPORT / f"{name}.c" for name in sorted(names))]
+    sources = (SUPPORT / f"{name}.c" for name in sorted(names))
+    return [*paths, *(path for path in sources if path.exists())]  # some are only a header
 
 
 def check(complaints):
