@@ -165,8 +165,8 @@ AW_API int aw_websocket_close_code(const struct aw_websocket *socket);
 AW_API const char *aw_websocket_close_reason(const struct aw_websocket *socket);
 
 /* --- sending --------------------------------------------------------------------------------- */
-/* Queues a message of a `kind`, text or binary: 0 once all of it is queued. Waits in turn while the
- * queue is full. -EPIPE: the socket is ending; -ECONNRESET, -ETIMEDOUT ...: the connection has
+/* Queues a message of a `kind`, text or binary: 0 once all of it is queued. Waits in turn while
+ * the queue is full. -EPIPE: the socket is ending; -ECONNRESET, -ETIMEDOUT ...: the connection has
  * failed, and every later send gives the same; -EILSEQ: a text that is not UTF-8; -EDEADLK: the
  * same task is in the middle of a message in parts; -EINVAL: the kind; -ENOMEM, -EAGAIN
  * (tasks_max): nothing is queued. An interrupted call has queued nothing, unless fragment_size had
