@@ -1,6 +1,6 @@
 /* target_sqlite.h - between the parts of the sqlite target: a job's arguments as statements
  * (target_sqlite_arguments.c), their rows as a result (target_sqlite_result.c), the transaction
- * they run in, with the receipts of an exactly-once target (target_sqlite_receipt.c), who shares one
+ * they run in, with an exactly-once target's receipts (target_sqlite_receipt.c), who shares one
  * (target_sqlite_batch.c) and the end of receipts (target_sqlite_clean.c). */
 #ifndef TARGETS_TARGET_SQLITE_H
 #define TARGETS_TARGET_SQLITE_H
@@ -66,9 +66,9 @@ AW_MUST_CHECK AW_SUSPENDS int sqlite_run_together(struct aw_sqlite_pool *pool, c
                                                   uint32_t *ret_guilty, struct aw_error *reterr);
 
 /* Several jobs in one transaction (batch.h). What travels: single statements that begin with
- * INSERT, REPLACE, UPDATE or DELETE. All else runs by itself: what only reads has no commit to share and
- * would keep the writers waiting, PRAGMA and VACUUM want no transaction. One flight is in the air,
- * since SQLite has one writer. */
+ * INSERT, REPLACE, UPDATE or DELETE. All else runs by itself: what only reads has no commit to
+ * share and would keep the writers waiting, PRAGMA and VACUUM want no transaction. One flight is in
+ * the air, since SQLite has one writer. */
 #define SQLITE_GATHERED_MAX 900u
 
 struct sqlite_batches {

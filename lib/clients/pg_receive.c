@@ -151,7 +151,9 @@ static void notice_stale_plan(struct pg_connection *connection, struct pg_reques
                             strcmp(function, "RevalidateCachedQuery") == 0))) {
         head->stale_plan = true;
         connection->retiring = connection->retiring || !missing; /* the old plan stays prepared */
-        pg_statement_cache_forget(&connection->cache, step->name);
+        if (pg_statement_cache_forget(&connection->cache, step->name) && missing) {
+            pg_statement_cache_clear(&connection->cache); /* a pooler: leave it no more of them */
+        }
     }
 }
 
@@ -163,7 +165,7 @@ static void undo_step(struct pg_connection *connection, const struct pg_request 
     }
     const struct pg_step *step = &head->steps[head->step];
     if (step->kind == PG_STEP_PREPARE) {
-        pg_statement_cache_forget(&connection->cache, step->name);
+        (void)pg_statement_cache_forget(&connection->cache, step->name);
     } else if (step->kind == PG_STEP_DEALLOCATE) {
         connection->retiring = true; /* the statement stays prepared, under a name nobody knows */
     }

@@ -6,7 +6,11 @@
  *
  * An entry counts as prepared as soon as its PREPARE was sent, since the server works in order.
  * If that PREPARE fails the entry must be forgotten; runs already sent that relied on it fail
- * with 26000 and are repeated unprepared. */
+ * with 26000 and are repeated unprepared.
+ *
+ * The names begin at a random number: behind a pooler, which moves us between sessions, the name
+ * that another connection has given must never be one of ours, or its statement would run instead.
+ */
 #ifndef CLIENTS_PG_STATEMENT_CACHE_H
 #define CLIENTS_PG_STATEMENT_CACHE_H
 
@@ -53,9 +57,10 @@ void pg_statement_cache_clear(struct pg_statement_cache *cache);
 
 struct pg_cache_hit pg_statement_cache_use(struct pg_statement_cache *cache, const char *text,
                                            size_t text_size);
-void pg_statement_cache_forget(struct pg_statement_cache *cache, uint64_t name);
+/* Whether it counted as prepared. */
+bool pg_statement_cache_forget(struct pg_statement_cache *cache, uint64_t name);
 
-/* "aw_17" */
+/* "aw_00c0ffee00c0ffee" */
 void pg_statement_name(uint64_t name, char ret_text[PG_NAME_SIZE]);
 
 #endif

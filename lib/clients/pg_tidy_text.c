@@ -1,13 +1,12 @@
 /* pg_tidy_text.c - whether a statement, by its text, may call a function that changes its session.
  *
  * A name in front of a parenthesis is a call, unless it is a keyword, a type, the name behind an
- * INTO or AS, or one of the server's functions that are known to change nothing. What is not known counts as
- * may: that costs a cleaning, the other way round would cost a leak. */
+ * INTO or AS, or one of the server's functions that are known to change nothing. What is not known
+ * counts as may: that costs a cleaning, the other way round would cost a leak. */
 #include "clients/pg_internal.h"
 
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #define WORD_SIZE 32 /* longer than every word below */
 

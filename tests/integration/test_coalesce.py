@@ -5,7 +5,7 @@ import psycopg2
 
 from harness import daemon as daemon_module
 from harness import process, proxy, wire
-from test_exactly_once import CLEANED, LONG, SEED, Chaos, receipts_of, terminate_sessions
+from test_exactly_once import CLEANED, LONG, SEED, Chaos, disturb_postgres, receipts_of
 
 WIDE = "[queue default]\nconcurrency = 300\nretry = 2\nbackoff_min = 1ms\nbackoff_max = 5ms\n"
 
@@ -30,7 +30,7 @@ def test_chaos_with_one_failing_in_fifty(make_daemon, postgres):
     uri = postgres.uri_at(between.port)
     own = make_daemon(gathering(uri, "exactly-once", connections=3, **CLEANED), WIDE).start()
     chaos = Chaos(own, lambda number: ("main", f"INSERT INTO {table} VALUES ($1)", str(number)),
-                  lambda chance: terminate_sessions(postgres, chance))
+                  lambda chance: disturb_postgres(postgres, chance))
     between.cutting = True
     try:
         chaos.run(lambda: between.cuts > 0)

@@ -88,6 +88,15 @@ def terminate_sessions(postgres, chance):
         pass
 
 
+def disturb_postgres(postgres, chance):
+    """Ends sessions; once in forty times the whole server, as `pg_ctl stop -m immediate` does."""
+    if chance.random() < 0.025:
+        postgres.stop()
+        postgres.start()
+    else:
+        terminate_sessions(postgres, chance)
+
+
 @LONG
 def test_postgres_under_kills_terminated_sessions_and_cut_connections(make_daemon, postgres):
     table = f"once_{SEED}"
@@ -96,7 +105,7 @@ def test_postgres_under_kills_terminated_sessions_and_cut_connections(make_daemo
     uri = postgres.uri_at(between.port)
     own = make_daemon(once("main", "postgres", uri=uri, **CLEANED)).start()
     chaos = Chaos(own, lambda number: ("main", f"INSERT INTO {table} VALUES ($1)", str(number)),
-                  lambda chance: terminate_sessions(postgres, chance))
+                  lambda chance: disturb_postgres(postgres, chance))
     between.cutting = True
     try:
         chaos.run(lambda: between.cuts > 0)

@@ -88,7 +88,8 @@ static void body_gather(void)
         company_expect(i, OUTCOME_DONE, INSERTED);
     }
     company_expect(100, OUTCOME_DONE,
-                   "*4\r\n*1\r\n$1\r\nv\r\n*1\r\n$3\r\n200\r\n*1\r\n$3\r\n201\r\n*1\r\n$3\r\n202\r\n");
+                   "*4\r\n*1\r\n$1\r\nv\r\n*1\r\n$3\r\n200\r\n*1\r\n$3\r\n201\r\n"
+                   "*1\r\n$3\r\n202\r\n");
     company_expect(101, OUTCOME_DONE, "*2\r\n*1\r\n$1\r\nn\r\n*1\r\n$1\r\n1\r\n");
     company_expect(102, OUTCOME_DONE, "+UPDATE 0\r\n");
     cr_expect_eq(number(ROWS), 103);
@@ -257,8 +258,8 @@ static void body_mixed(void)
     prepare("CREATE TABLE t (v int)");
     delivery_execute(0, "CREATE PROCEDURE two() LANGUAGE plpgsql AS $$ BEGIN INSERT INTO t VALUES "
                         "(1001); COMMIT; INSERT INTO t VALUES (1002); END $$", NULL);
-    delivery_execute(0, "CREATE FUNCTION own_function(n int) RETURNS int LANGUAGE sql AS 'SELECT n'",
-                     NULL);
+    delivery_execute(0, "CREATE FUNCTION own_function(n int) RETURNS int LANGUAGE sql AS "
+                        "'SELECT n'", NULL);
     for (int i = 0; i < 40; i++) {
         company_add(INSERT, company_digits(i));
         if (i % 10 == 0) {

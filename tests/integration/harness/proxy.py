@@ -36,7 +36,7 @@ class Proxy:
                                  daemon=True).start()
 
     def pump(self, source, sink, from_server):
-        left = self.chance.randrange(200, self.bytes_max)
+        left = self.chance.randrange(1, self.bytes_max)
         try:
             while data := source.recv(65536):
                 if from_server and self.swallow and self.swallow in data:

@@ -1,0 +1,87 @@
+/* test_pg_pool.c - how many connections a pool has, and how long it waits before it tries again. */
+#include "clients/pg_internal.h"
+#include "support/pg_client.h"
+#include "support/postgres.h"
+
+#include <criterion/criterion.h>
+#include <criterion/hooks.h>
+#include <stdlib.h>
+
+POSTGRES_BEFORE_TESTS
+POSTGRES_AFTER_TESTS
+
+TestSuite(pg_pool, .timeout = 120);
+
+#define CONNECTIONS 4
+
+static struct aw_pg_pool *pool;
+
+static int sleep_on_server(void *argument)
+{
+    (void)argument;
+    return aw_pg_query(pool, "SELECT pg_sleep(0.3)", 0, NULL, NULL, NULL);
+}
+
+static int sessions(void)
+{
+    char count[16];
+    cr_assert_eq(pg_client_query("SELECT count(*) FROM pg_stat_activity WHERE application_name = "
+                                 "'breathes'", count, sizeof count), 0);
+    return atoi(count);
+}
+
+static void wait_for_sessions(int expected)
+{
+    for (int i = 0; i < 6000 && sessions() != expected; i++)
+        cr_assert_eq(aw_sleep(10), 0);
+    cr_assert_eq(sessions(), expected);
+}
+
+static int body_breathes(void)
+{
+    struct aw_error error = {0};
+    const struct aw_pg_options options = {.uri = postgres_shared_uri(),
+                                          .application_name = "breathes",
+                                          .connections = CONNECTIONS,
+                                          .idle_timeout_ms = 500};
+    cr_assert_eq(aw_pg_pool_create(&pool, &options, &error), 0, "%s", error.message);
+    for (int round = 0; round < 2; round++) {
+        struct aw_group group;
+        aw_group_init(&group, AW_GROUP_COLLECT);
+        cr_assert_eq(aw_pg_query(pool, "SELECT 1", 0, NULL, NULL, &error), 0);
+        wait_for_sessions(1);
+        for (int i = 0; i < 3 * CONNECTIONS; i++)
+            cr_assert_eq(aw_group_spawn(&group, sleep_on_server, NULL), 0);
+        wait_for_sessions(CONNECTIONS);
+        cr_assert_eq(aw_group_wait(&group), 0);
+        wait_for_sessions(1); /* the surplus has been idle for its time */
+    }
+    aw_pg_pool_free(pool);
+    return 0;
+}
+
+Test(pg_pool, grows_when_it_is_busy_and_shrinks_when_it_is_idle)
+{
+    pg_client_run(1, 1, body_breathes);
+}
+
+static int body_backoff(void)
+{
+    uint32_t same = 0;
+    for (uint32_t failures = 0; failures < 200; failures++) {
+        uint64_t most_ms = failures < 6 ? (uint64_t)PG_BACKOFF_MIN_MS << failures
+                                        : PG_BACKOFF_MAX_MS;
+        most_ms = most_ms < PG_BACKOFF_MAX_MS ? most_ms : PG_BACKOFF_MAX_MS;
+        uint64_t pause_ms = pg_backoff_ms(failures);
+        cr_expect(pause_ms >= most_ms / 2 && pause_ms <= most_ms, "%u: %llu", failures,
+                  (unsigned long long)pause_ms);
+        same += failures >= 6 && pause_ms == pg_backoff_ms(failures);
+    }
+    cr_expect_lt(same, 20, "half of it is random");
+    return 0;
+}
+
+Test(pg_pool, waits_longer_each_time_and_never_the_same)
+{
+    pg_client_run(1, 1, body_backoff);
+}
