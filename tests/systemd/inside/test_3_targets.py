@@ -30,7 +30,8 @@ class Hook(http.server.BaseHTTPRequestHandler):
 @pytest.fixture(scope="module", autouse=True)
 def engines():
     """PostgreSQL with peer authentication, Redis with a password, an HTTP server."""
-    box.run("pg_createcluster", "--start", "15", "awaitd_test")
+    # a cluster that the package has made may have the first port, although it does not run
+    box.run("pg_createcluster", "--port", "5432", "--start", "15", "awaitd_test")
     box.run("runuser", "-u", "postgres", "--", "createuser", "awaitd")
     box.run("runuser", "-u", "postgres", "--", "createdb", "-O", "awaitd", "app")
     pathlib.Path("/etc/redis/redis.conf").open("a", encoding="utf-8").write(
