@@ -16,9 +16,13 @@ include tests/canary/canary.mk
 # make would delete these as intermediate, and compile every test again the next time.
 .SECONDARY: $(call object,$(UNIT_SOURCES) $(SUPPORT_SOURCES) $(PROGRAM_SOURCES))
 
-# Its allocations fail one after the other: only the references of our own objects are redirected.
-$(BUILD)/tests/test_no_memory: LDFLAGS += -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc \
-  -Wl,--wrap=free,--wrap=mmap
+# Their allocations fail one after the other: only the references of our own objects are redirected
+# (support/failing_memory.h).
+$(BUILD)/tests/test_no_memory $(BUILD)/tests/test_http_no_memory \
+$(BUILD)/tests/test_websocket_no_memory: LDFLAGS += \
+  -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc -Wl,--wrap=free,--wrap=mmap
+$(BUILD)/tests/test_http_no_memory: LDFLAGS += \
+  -Wl,--wrap=strdup,--wrap=asprintf,--wrap=__asprintf_chk
 # It counts which of libpq's functions are called; what an older libpq lacks nobody refers to.
 $(BUILD)/tests/test_pg_ways: LDFLAGS += -Wl,--wrap=PQcancel,--wrap=PQcancelStart \
   -Wl,--wrap=PQpipelineSync,--wrap=PQsendPipelineSync

@@ -7,8 +7,8 @@
 
 #include <await.h>
 
-/* Appends a line for each. None of them keeps the daemon from starting: that the ring works has been
- * shown by getting here. */
+/* Appends a line for each. None of them keeps the daemon from starting: that the ring works has
+ * been shown by getting here. */
 AW_SUSPENDS void check_process(const struct config *configuration, struct buffer *out);
 
 #endif

@@ -84,19 +84,15 @@ static int reserve_output(struct redis_connection *connection, size_t more)
 /* Appends the command's bytes to the output. */
 static int format(struct redis_connection *connection, const struct redis_command *command)
 {
-    char *text = NULL;
-    /* The formatter changes neither the pointers nor the arguments. */
-    const char **arguments = (const char **)(uintptr_t)command->arguments;
-    long long size = redisFormatCommandArgv(&text, (int)command->count, arguments, command->sizes);
-    if (size < 0) return -ENOMEM;
-    int result = reserve_output(connection, (size_t)size);
-    if (result == 0) {
-        memcpy(connection->output + connection->output_size, text, (size_t)size);
-        connection->output_size += (size_t)size;
-        connection->gathered_position += (uint64_t)size;
-    }
-    redisFreeCommand(text);
-    return result;
+    size_t most = redis_command_size(command->count, command->sizes);
+    int result = reserve_output(connection, most);
+    if (result < 0)
+        return result;
+    size_t size = redis_command_write(connection->output + connection->output_size, command->count,
+                                      command->arguments, command->sizes);
+    connection->output_size += size;
+    connection->gathered_position += (uint64_t)size;
+    return 0;
 }
 
 /* Its bytes are the last of the output. */

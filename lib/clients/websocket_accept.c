@@ -153,7 +153,7 @@ static int join_protocols(struct request *request)
         size += more + 2;
     }
     if (list == NULL)
-        list = strdup(", ");
+        list = websocket_copy(", ", 2);
     request->protocols = list;
     if (list == NULL)
         return -ENOMEM;
@@ -249,7 +249,7 @@ static int choose_protocol(const char *ours, const char *offered, char **ret_pro
     while (ours != NULL && websocket_list_next(&ours, &item, &size)) {
         if (!websocket_list_has(offered, item, size))
             continue;
-        *ret_protocol = strndup(item, size);
+        *ret_protocol = websocket_copy(item, size);
         return *ret_protocol != NULL ? 0 : -ENOMEM;
     }
     return 0;

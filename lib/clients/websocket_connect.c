@@ -85,7 +85,7 @@ static int check_head(struct websocket_head *head, const char *key,
                             !websocket_list_has(options->protocols, protocol, strlen(protocol)))))
         return no_handshake(reterr,
                             "WebSocket: the server chose a subprotocol that nobody offered");
-    if (protocols == 1 && (*ret_protocol = strdup(protocol)) == NULL)
+    if (protocols == 1 && (*ret_protocol = websocket_copy(protocol, strlen(protocol))) == NULL)
         return aw_error_set_code(reterr, -ENOMEM, "FAILED", "WebSocket: no memory");
     return 0;
 }

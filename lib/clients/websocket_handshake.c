@@ -18,6 +18,16 @@
 #define HEADERS_MAX 64u
 #define GUID "258EAFA5-E914-47DA-95CA-C5AB0DC85B11" /* RFC 6455 section 1.3 */
 
+char *websocket_copy(const char *text, size_t size)
+{
+    char *copy = malloc(size + 1);
+    if (copy == NULL)
+        return NULL;
+    memcpy(copy, text, size);
+    copy[size] = '\0';
+    return copy;
+}
+
 /* --- writing a head -------------------------------------------------------------------------- */
 int websocket_text_init(struct websocket_text *text)
 {

@@ -9,6 +9,9 @@
 #define WEBSOCKET_KEY_SIZE 25    /* base64 of 16 bytes, and the NUL */
 #define WEBSOCKET_ANSWER_SIZE 29 /* base64 of a SHA-1, and the NUL */
 
+/* Memory that the caller frees; NULL: there is none. */
+AW_MUST_CHECK char *websocket_copy(const char *text, size_t size);
+
 /* A head that is written; what does not fit AW_WEBSOCKET_HEAD_SIZE_MAX makes it too_long. */
 struct websocket_text {
     char *data;

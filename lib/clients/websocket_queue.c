@@ -3,6 +3,7 @@
 
 #include "core/park.h"
 
+#include <await/socket.h>
 #include <await/stream.h>
 
 #include <errno.h>
@@ -92,12 +93,16 @@ static int write_out(void *argument)
 {
     struct aw_websocket *socket = argument;
     aw_task_set_name(NULL, "websocket writer");
-    int result = 0;
+    int result = aw_yield(); /* what others are about to send goes along */
     while (result == 0 && socket->queued.size > 0)
         result = send_batch(socket);
-    socket->writing = false;
-    if (result < 0)
+    if (result < 0) {
         websocket_fail_sending(socket, result);
+        /* frames are lost: both sides hear the end of the connection, nobody waits for an answer */
+        if (result != -ECANCELED)
+            AW_IGNORE(aw_shutdown(aw_stream_descriptor(socket->stream), SHUT_RDWR));
+    }
+    socket->writing = false;
     shrink(&socket->queued);
     wait_list_grant_all(&socket->flushed);
     return 0;

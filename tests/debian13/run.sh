@@ -42,7 +42,8 @@ tar -C "$tree" -c --exclude-vcs --exclude=./build --exclude='./build-*' --exclud
 
 # nspawn's own filter has no io_uring (@aio) and no ptrace (@debug: strace, gdb, leak checks).
 code=0
-timeout -k 20 "$limit_s" systemd-nspawn --quiet --directory="$root" --as-pid2 --register=no \
+timeout -k 20 "$limit_s" systemd-nspawn --quiet --directory="$root" \
+    --machine="$(basename "$box" | tr . -)" --as-pid2 --register=no \
     --keep-unit --private-network --bind="$box/shared:/shared" --bind="$box/tmp:/tmp" \
     --system-call-filter='@aio @debug' --rlimit=NOFILE=65536 --rlimit=MEMLOCK=infinity \
     --console=pipe --chdir=/src \

@@ -1,5 +1,5 @@
-"""test_install.py - what `make install` puts into a folder is enough for an outside program: found by
-pkg-config, linked shared and statically; the library shows its public names and no other."""
+"""test_install.py - what `make install` puts into a folder is enough for an outside program: found
+by pkg-config, linked shared and statically; the library shows its public names and no other."""
 
 import concurrent.futures
 import http.server

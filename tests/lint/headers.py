@@ -1,7 +1,8 @@
 """headers.py - every function of a public header is AW_API, begins with aw_, and has its contract.
 
 A declaration is documented by the comment above it; declarations that follow each other without an
-empty line between share one. <await.h> must pull in every header of <await/>, but for those that are apart.
+empty line between share one. <await.h> must pull in every header of <await/>, but for
+those that are apart.
 """
 
 import pathlib

@@ -1,16 +1,20 @@
 /* websocket_pair.c - see websocket_pair.h. */
 #include "support/websocket_pair.h"
 
+#include <errno.h>
+
 static int accept_one(void *argument)
 {
     struct websocket_pair *pair = argument;
     struct aw_websocket_request *request;
     int result = aw_websocket_request_read(&request, pair->server_stream, 0, NULL);
+    if (result == 0) {
+        result = aw_websocket_accept(&pair->server, pair->server_stream, request,
+                                     pair->server_options, NULL);
+        aw_websocket_request_free(request);
+    }
     if (result < 0)
-        return result;
-    result = aw_websocket_accept(&pair->server, pair->server_stream, request, pair->server_options,
-                                 NULL);
-    aw_websocket_request_free(request);
+        AW_IGNORE(aw_stream_end(pair->server_stream)); /* or the client waits for an answer */
     return result;
 }
 
@@ -45,7 +49,7 @@ int websocket_pair_open(struct websocket_pair *pair, const struct aw_websocket_o
         if (result < 0)
             aw_cancel(task);
         int accepted = aw_await(task);
-        result = result < 0 ? result : accepted;
+        result = accepted < 0 && accepted != -ECANCELED ? accepted : result;
     }
     if (result < 0)
         websocket_pair_abort(pair);

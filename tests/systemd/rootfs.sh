@@ -9,6 +9,7 @@ tarball=$1
 suite=bookworm
 # What awaitd's packages depend on and what the tests drive it with: the booted box has no network.
 packages='libhiredis0.14,libinih1,libpq5,libsqlite3-0,libssl3,libsystemd0,liburing2,libcurl4'
+packages="$packages,libwslay1"
 tools='systemd,systemd-sysv,dbus,libpam-systemd,procps,python3,python3-pytest'
 servers='postgresql,redis-server'
 
@@ -20,7 +21,8 @@ trap 'rm -rf "$folder"' EXIT
 trap 'exit 1' INT TERM
 echo "rootfs: debootstrap $suite"
 log=$tarball.log
-if ! debootstrap --variant=minbase "--include=$packages,$tools,$servers" \
+# unsafe-io: nobody needs this folder after a power loss, and dpkg syncs every file
+if ! DPKG_FORCE=unsafe-io debootstrap --variant=minbase "--include=$packages,$tools,$servers" \
     $suite "$folder" "$mirror" > "$log" 2>&1; then
     tail -n 20 "$log" >&2
     echo "rootfs: debootstrap failed: $log" >&2

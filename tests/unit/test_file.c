@@ -1,6 +1,7 @@
 /* test_file.c - files on the ring: results, errors, interruption, and that no descriptor is left
  * behind. */
 #include "support/process.h"
+#include "support/valgrind.h"
 
 #include <await.h>
 
@@ -371,5 +372,6 @@ static int no_descriptors_body(void *argument)
 
 Test(file, works_again_after_descriptors_had_run_out)
 {
+    NEEDS_A_LIMIT_OF_DESCRIPTORS();
     cr_assert_eq(aw_run(no_descriptors_body, NULL), 0);
 }

@@ -53,7 +53,8 @@ Test(http_form, links_lead_somewhere)
 {
     static const struct { const char *base, *link, *leads; } rows[] = {
         {"http://h/a/b?q", "c", "http://h/a/c"}, {"http://h/a/b", "/c?d#e", "http://h/c?d#e"},
-        {"http://h:81/a/b", "../c", "http://h:81/c"}, {"https://h/a", "//other/c", "https://other/c"},
+        {"http://h:81/a/b", "../c", "http://h:81/c"},
+        {"https://h/a", "//other/c", "https://other/c"},
         {"http://h/a/b?q", "?x", "http://h/a/b?x"}, {"http://h/a", "https://o/", "https://o/"},
         {"http://u:p@h/a", "b", "http://u:p@h/b"}, {"http://u:p@h/a", "//o/b", "http://o/b"}};
     char *url = NULL;

@@ -98,8 +98,9 @@ JSON_TEST(a_status_is_an_error_with_its_response)
 
 JSON_TEST(other_types_are_refused)
 {
-    static const char *const good[] = {"application/json", "text/json", "Application/JSON;charset=x",
-                                       "application/hal+json", "application/geo+json ; v=1"};
+    static const char *const good[] = {"application/json", "text/json",
+                                       "Application/JSON;charset=x", "application/hal+json",
+                                       "application/geo+json ; v=1"};
     for (size_t i = 0; i < sizeof good / sizeof good[0]; i++)
         assert_success(hear(good[i], "[1]", 3));
     static const char *const bad[] = {"text/html", "application/jsonp", "text/x+json", "json",
@@ -160,7 +161,7 @@ JSON_TEST(what_is_nested_too_deeply_is_refused)
     char *text = nested(5000, "[],", "");
     text[0] = '[';
     text[1] = '1';
-    expect_failure(hear_json(text), -EBADMSG, "JSON"); /* beside each other neither; it has no end */
+    expect_failure(hear_json(text), -EBADMSG, "JSON"); /* beside each other neither: no end */
     cr_expect(says("']' expected"), "%s", stage->error.message);
     free(text);
 }

@@ -1,6 +1,7 @@
 /* test_listen.c - opening listeners and connecting to them: stale and busy paths, modes, exact
  * errors, interruption, and running out of descriptors at every step. */
 #include "support/process.h"
+#include "support/valgrind.h"
 
 #include <await.h>
 
@@ -364,6 +365,7 @@ static int starve_listen_body(void *argument)
 
 Test(listen, listening_survives_a_lack_of_descriptors)
 {
+    NEEDS_A_LIMIT_OF_DESCRIPTORS();
     cr_assert_eq(aw_run(starve_listen_body, NULL), 0);
 }
 
@@ -380,6 +382,7 @@ static int starve_connect_body(void *argument)
 
 Test(listen, connecting_survives_a_lack_of_descriptors)
 {
+    NEEDS_A_LIMIT_OF_DESCRIPTORS();
     cr_assert_eq(aw_run(starve_connect_body, NULL), 0);
 }
 
@@ -407,5 +410,6 @@ static int scarce_accept_body(void *argument)
 
 Test(listen, an_accept_without_descriptors_loses_no_connection)
 {
+    NEEDS_A_LIMIT_OF_DESCRIPTORS();
     cr_assert_eq(aw_run(scarce_accept_body, NULL), 0);
 }

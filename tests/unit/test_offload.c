@@ -2,6 +2,7 @@
  * and that nothing is left when aw_run is over. Gates (semaphores) hold the threads, so no test
  * depends on time. */
 #include "support/process.h"
+#include "support/valgrind.h"
 
 #include <await.h>
 
@@ -338,6 +339,7 @@ static int no_descriptors_body(void *argument)
 
 Test(offload, works_again_after_descriptors_had_run_out)
 {
+    NEEDS_A_LIMIT_OF_DESCRIPTORS();
     int value = 5;
     cr_assert_eq(aw_run(no_descriptors_body, &value), 5);
 }

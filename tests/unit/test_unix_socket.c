@@ -1,6 +1,7 @@
 /* test_unix_socket.c - descriptors and credentials in messages, and that no descriptor is left. */
 #include "support/cancel.h"
 #include "support/process.h"
+#include "support/valgrind.h"
 
 #include <await.h>
 
@@ -117,6 +118,7 @@ static int full_body(void *argument)
 
 Test(unix_socket, keeps_none_when_the_process_is_full)
 {
+    NEEDS_A_LIMIT_OF_DESCRIPTORS();
     cr_assert_eq(aw_run(full_body, NULL), 0);
 }
 

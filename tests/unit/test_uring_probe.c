@@ -2,6 +2,8 @@
  * Children run under a seccomp filter of a few instructions. */
 #include "ring/uring_probe.h"
 
+#include "support/valgrind.h"
+
 #include <await.h>
 
 #include <criterion/criterion.h>
@@ -133,6 +135,7 @@ Test(uring_probe, seccomp_is_named_with_its_remedy)
 
 Test(uring_probe, no_descriptor_left)
 {
+    NEEDS_A_LIMIT_OF_DESCRIPTORS();
     struct rlimit before;
     struct rlimit none;
     struct aw_error error = {0};

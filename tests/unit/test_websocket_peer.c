@@ -20,7 +20,7 @@ static void expect_all_closed(void)
     cr_expect_eq(open_descriptors(), descriptors_before, "a descriptor is left");
 }
 
-TestSuite(websocket_peer, .init = count_descriptors, .fini = expect_all_closed, .timeout = 120);
+TestSuite(websocket_peer, .init = count_descriptors, .fini = expect_all_closed, .timeout = 90);
 
 /* A handshake, after which the client's end is a bare stream. */
 static struct aw_websocket *open_server(struct aw_stream **server, struct aw_stream **client,
@@ -258,8 +258,9 @@ static int headers_body(void *argument)
     expect_answer("\x81\xfe\x00\x7d\0\0\0\0", 8, -EPROTO, 1002); /* 125 written as two bytes */
     expect_answer("\x81\xff\0\0\0\0\0\0\xff\xff\0\0\0\0", 14, -EPROTO, 1002);
     expect_answer("\x81\xff\x80\0\0\0\0\0\0\0\0\0\0\0", 14, -EPROTO, 1002); /* 2^63 */
-    expect_answer("\x81\xff\x7f\xff\xff\xff\xff\xff\xff\xff\0\0\0\0", 14, -EMSGSIZE, 1009);
-    expect_answer("\x82\xfe\x03\xe9\0\0\0\0", 8, -EMSGSIZE, 1009); /* 1001 bytes announced */
+    expect_answer("\x81\xff\x7f\xff\xff\xff\xff\xff\xff\xff\0\0\0\0x", 15, -EMSGSIZE, 1009);
+    /* 1001 bytes announced: refused with the first of them */
+    expect_answer("\x82\xfe\x03\xe9\0\0\0\0x", 9, -EMSGSIZE, 1009);
     expect_answer("GET / HTTP/1.1\r\n\r\n", 18, -EPROTO, 1002);
     return 0;
 }

@@ -167,9 +167,11 @@ AW_API const char *aw_websocket_close_reason(const struct aw_websocket *socket);
 /* --- sending --------------------------------------------------------------------------------- */
 /* Queues a message of a `kind`, text or binary: 0 once all of it is queued. Waits in turn while the
  * queue is full. -EPIPE: the socket is ending; -ECONNRESET, -ETIMEDOUT ...: the connection has
- * failed, and every later send gives the same; -EILSEQ: a text that is not UTF-8; -ENOMEM: nothing
- * is queued. An interrupted call has queued nothing, unless fragment_size had split the message and
- * some of it was: then the message is torn, and every later send gives -ECONNABORTED. */
+ * failed, and every later send gives the same; -EILSEQ: a text that is not UTF-8; -EDEADLK: the
+ * same task is in the middle of a message in parts; -EINVAL: the kind; -ENOMEM, -EAGAIN (tasks_max):
+ * nothing is queued. An interrupted call has queued nothing, unless fragment_size had split the
+ * message and some of it was: then the message is torn, and every later send gives -ECONNABORTED.
+ */
 AW_API AW_MUST_CHECK AW_SUSPENDS int aw_websocket_send(struct aw_websocket *socket,
                                                        enum aw_websocket_kind kind,
                                                        const void *data, size_t size);

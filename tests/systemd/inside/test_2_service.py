@@ -64,11 +64,13 @@ def test_a_wrong_file_at_the_start_is_not_tried_for_ever():
 def test_waiting_clients_do_not_start_a_wrong_configuration_without_end():
     path = box.configure("wrong", "[target local]\ntype = sqllite\n")
     box.run("systemctl", "stop", "awaitd.service")
-    client = wire.Wire(box.SOCKET)
-    box.wait_until(lambda: box.unit("ActiveState", "awaitd.socket") == "failed",
-                   "the socket to give up")
-    client.close()
-    path.unlink()
+    try:
+        client = wire.Wire(box.SOCKET)
+        box.wait_until(lambda: box.unit("ActiveState", "awaitd.socket") == "failed",
+                       "the socket to give up")
+        client.close()
+    finally:
+        path.unlink()
     box.run("systemctl", "start", "awaitd")
     assert box.is_active("awaitd.socket") and box.call("PING") == "PONG", "one command repairs it"
 
