@@ -2,8 +2,8 @@
  *
  * What a statement says openly (BEGIN, SET, LISTEN ...) is refused before it is sent (pg_sql.c).
  * The rest are functions: set_config(), session advisory locks, temporary tables, cursors WITH
- * HOLD, roles. So behind a statement that may have called one (pg_tidy_text.c) goes the cleaning,
- * in the same write and as a transaction of its own: who comes next on the connection comes behind.
+ * HOLD, roles. So right behind a statement that may have called one (pg_tidy_text.c) the cleaning
+ * is sent, as a transaction of its own: who comes next on the connection comes behind it.
  *
  * Whether a table has triggers, or a view or default calls functions, no text says. So a session in
  * which anything ran is also cleaned once it has been idle for PG_TIDY_NS, or, when it is never

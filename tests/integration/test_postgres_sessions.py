@@ -61,7 +61,7 @@ def test_behind_pgbouncer(make_daemon, postgres, pgbouncer, table, delivery, coa
 
 
 def test_no_traces_of_a_job(make_daemon, postgres):
-    """Two jobs of one connection, the second behind the first in the same write."""
+    """Jobs of one connection, sent one behind the other without waiting for answers."""
     look = ("SELECT concat_ws(' ', current_setting('work_mem'), current_user, (SELECT count(*) "
             "FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid()))")
     leave = ("SELECT set_config('work_mem', '99MB', false), pg_advisory_lock(4711), "
