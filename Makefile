@@ -15,6 +15,7 @@ TMPFILESDIR ?= $(PREFIX)/lib/tmpfiles.d
 MANDIR ?= $(PREFIX)/share/man
 BASH_COMPLETION_DIR ?= $(PREFIX)/share/bash-completion/completions
 ZSH_COMPLETION_DIR ?= $(PREFIX)/share/zsh/site-functions
+DOCDIR ?= $(PREFIX)/share/doc/awaitd
 DESTDIR ?=
 
 CC ?= gcc
@@ -26,7 +27,8 @@ WERROR ?=
 PYTHON ?= /usr/bin/python3
 
 LIB_PACKAGES := liburing libpq hiredis sqlite3 libssl libcrypto
-HEADER_PACKAGES := libcurl
+# loaded with dlopen where they are used: their headers are enough
+HEADER_PACKAGES := libcurl jansson
 DAEMON_PACKAGES := libsystemd inih
 
 WARNINGS := -Wall -Wextra -Wshadow -Wconversion -Wsign-conversion -Wformat=2 -Wundef -Wvla \
@@ -52,7 +54,8 @@ endif
 
 PACKAGE_CFLAGS = $(shell $(PKG_CONFIG) --cflags $(LIB_PACKAGES) $(HEADER_PACKAGES) \
   $(DAEMON_PACKAGES))
-LIB_LIBS = $(shell $(PKG_CONFIG) --libs $(LIB_PACKAGES)) -pthread -lm -ldl
+# wslay has no pkg-config file
+LIB_LIBS = $(shell $(PKG_CONFIG) --libs $(LIB_PACKAGES)) -lwslay -pthread -lm -ldl
 DAEMON_LIBS = $(shell $(PKG_CONFIG) --libs $(DAEMON_PACKAGES))
 
 ALL_CFLAGS = -std=gnu17 $(OPTIMIZE) $(WARNINGS) $(HARDENING) $(SANITIZE_FLAGS) -fPIC \
@@ -83,17 +86,20 @@ $(BUILD)/obj/daemon/%.o: FOLDER_CFLAGS := -Idaemon
 $(BUILD)/obj/tests/%.o: FOLDER_CFLAGS := -Idaemon -Itests
 
 .PHONY: all help
-all: $(BUILD)/awaitd $(BUILD)/awaitctl $(BUILD)/libawait.a $(BUILD)/libawait.so $(BUILD)/await.pc
+all: $(BUILD)/awaitd $(BUILD)/awaitctl $(BUILD)/libawait.a $(BUILD)/libawait.so
 
 help:
 	@echo 'make            build the daemon, awaitctl and libawait into $(BUILD)/'
 	@echo 'make deps       install every package the build, the daemon and the tests need (apt)'
 	@echo 'make try        see the main job run on this machine, nothing else installed'
 	@echo 'make test       all tests: lint, units, integration, then both again under ASan + UBSan'
+	@echo 'make man        the manual pages of libawait into $(BUILD)/man'
 	@echo 'make examples   the programs of docs/examples into $(BUILD)/examples'
-	@echo 'make test-unit test-integration asan lint bench fuzz tidy valgrind'
+	@echo 'make test-unit test-integration asan lint bench bench-lib fuzz tidy valgrind'
 	@echo 'make deb        Debian packages into $(BUILD)/deb'
 	@echo 'make test-systemd  the packages in a booted Debian (root)'
+	@echo 'make test-debian13 units and integration in a Debian 13 (root)'
+	@echo 'make test-docker   databases in containers, and awaitd in one (root)'
 	@echo 'make install    DESTDIR=... PREFIX=$(PREFIX)'
 
 $(BUILD)/obj/%.o: %.c Makefile
@@ -119,15 +125,20 @@ $(BUILD)/awaitd: $(call object,daemon/main.c) $(DAEMON_OBJECTS) $(BUILD)/libawai
 $(BUILD)/awaitctl: $(CTL_OBJECTS)
 	$(CC) -pie $(ALL_LDFLAGS) -o $@ $^ $(shell $(PKG_CONFIG) --libs hiredis)
 
-$(BUILD)/await.pc: lib/await.pc.in Makefile
+# --- manual pages of section 3, from the headers -------------------------------------------------
+MAN_SOURCES := $(wildcard lib/include/await/*.h docs/man/*.py)
+.PHONY: man
+man: $(BUILD)/man/made
+$(BUILD)/man/made: $(MAN_SOURCES)
+	@rm -rf $(@D)
 	@mkdir -p $(@D)
-	sed -e 's|@PREFIX@|$(PREFIX)|g' -e 's|@LIBDIR@|$(LIBDIR)|g' \
-	  -e 's|@INCLUDEDIR@|$(INCLUDEDIR)|g' -e 's|@VERSION@|$(VERSION)|g' $< > $@
+	$(PYTHON) -B docs/man/reference.py $(@D)
+	@touch $@
 
 # --- tests --------------------------------------------------------------------------------------
 $(BUILD)/tests/%: $(BUILD)/obj/tests/unit/%.o $(SUPPORT_OBJECTS) $(DAEMON_OBJECTS) $(BUILD)/libawait.a
 	@mkdir -p $(@D)
-	$(CC) -pie $(ALL_LDFLAGS) -o $@ $^ $(LIB_LIBS) $(DAEMON_LIBS) -lcriterion
+	$(CC) -pie $(ALL_LDFLAGS) -o $@ $^ $(LIB_LIBS) $(DAEMON_LIBS) -ljansson -lcriterion
 
 # awaitctl's own units: with its objects, without the daemon and the library.
 $(BUILD)/tests/test_ctl_%: $(BUILD)/obj/tests/unit/test_ctl_%.o $(filter-out %/main.o,$(CTL_OBJECTS))
@@ -142,18 +153,21 @@ include tests/tests.mk
 
 # --- install ------------------------------------------------------------------------------------
 .PHONY: install clean
-install: all
+install: all man
 	install -d $(DESTDIR)$(SBINDIR) $(DESTDIR)$(BINDIR) $(DESTDIR)$(LIBDIR)/pkgconfig \
 	  $(DESTDIR)$(INCLUDEDIR)/await $(DESTDIR)$(UNITDIR) $(DESTDIR)$(SYSCONFDIR)/awaitd/awaitd.conf.d \
-	  $(DESTDIR)$(SYSUSERSDIR) $(DESTDIR)$(TMPFILESDIR) $(DESTDIR)$(MANDIR)/man1 $(DESTDIR)$(MANDIR)/man5 \
-	  $(DESTDIR)$(MANDIR)/man7 $(DESTDIR)$(MANDIR)/man8
+	  $(DESTDIR)$(SYSUSERSDIR) $(DESTDIR)$(TMPFILESDIR) $(DESTDIR)$(MANDIR)/man1 $(DESTDIR)$(MANDIR)/man3 \
+	  $(DESTDIR)$(MANDIR)/man5 $(DESTDIR)$(MANDIR)/man7 $(DESTDIR)$(MANDIR)/man8
 	install -m 755 $(BUILD)/awaitd $(DESTDIR)$(SBINDIR)/awaitd
 	install -m 755 $(BUILD)/awaitctl $(DESTDIR)$(BINDIR)/awaitctl
 	install -m 644 $(BUILD)/libawait.a $(DESTDIR)$(LIBDIR)/libawait.a
 	install -m 644 $(BUILD)/libawait.so $(DESTDIR)$(LIBDIR)/libawait.so.$(VERSION)
 	ln -sf libawait.so.$(VERSION) $(DESTDIR)$(LIBDIR)/libawait.so.$(SOVERSION)
 	ln -sf libawait.so.$(SOVERSION) $(DESTDIR)$(LIBDIR)/libawait.so
-	install -m 644 $(BUILD)/await.pc $(DESTDIR)$(LIBDIR)/pkgconfig/await.pc
+	sed -e 's|@PREFIX@|$(PREFIX)|g' -e 's|@LIBDIR@|$(LIBDIR)|g' \
+	  -e 's|@INCLUDEDIR@|$(INCLUDEDIR)|g' -e 's|@VERSION@|$(VERSION)|g' \
+	  -e 's|@LIB_LIBS@|$(LIB_LIBS)|g' lib/await.pc.in \
+	  > $(DESTDIR)$(LIBDIR)/pkgconfig/await.pc
 	install -m 644 lib/include/await.h $(DESTDIR)$(INCLUDEDIR)/await.h
 	install -m 644 lib/include/await/*.h $(DESTDIR)$(INCLUDEDIR)/await/
 	for unit in awaitd.service awaitd.socket; do \
@@ -166,9 +180,14 @@ install: all
 	$(BUILD)/awaitctl completion bash > $(DESTDIR)$(BASH_COMPLETION_DIR)/awaitctl
 	$(BUILD)/awaitctl completion zsh > $(DESTDIR)$(ZSH_COMPLETION_DIR)/_awaitctl
 	install -m 644 docs/man/awaitctl.1 $(DESTDIR)$(MANDIR)/man1/awaitctl.1
+	install -m 644 $(BUILD)/man/man3/*.3 $(DESTDIR)$(MANDIR)/man3/
+	install -m 644 $(BUILD)/man/man7/*.7 $(DESTDIR)$(MANDIR)/man7/
 	install -m 644 docs/man/awaitd.conf.5 $(DESTDIR)$(MANDIR)/man5/awaitd.conf.5
 	install -m 644 docs/man/awaitd-protocol.7 $(DESTDIR)$(MANDIR)/man7/awaitd-protocol.7
 	install -m 644 docs/man/awaitd.8 $(DESTDIR)$(MANDIR)/man8/awaitd.8
+	install -d $(DESTDIR)$(DOCDIR)/examples/docker
+	install -m 644 config/docker/Dockerfile config/docker/README.md config/docker/seccomp.json \
+	  $(DESTDIR)$(DOCDIR)/examples/docker/
 	test -e $(DESTDIR)$(SYSCONFDIR)/awaitd/awaitd.conf || \
 	  install -m 640 config/awaitd.conf $(DESTDIR)$(SYSCONFDIR)/awaitd/awaitd.conf
 

@@ -4,6 +4,7 @@
  * SIGINT): no new jobs, what runs may finish until stop_timeout, then clients and queue are closed.
  * A second signal ends the waiting. */
 #include "admin/check.h"
+#include "admin/check_process.h"
 #include "admin/control.h"
 #include "admin/log.h"
 #include "admin/notify.h"
@@ -119,10 +120,24 @@ static void drain_or_signal(struct process *process)
     AW_IGNORE(aw_race(2, tasks, &first));
 }
 
+static int open_broker(struct process *process, struct aw_error *reterr)
+{
+    struct aw_group opening;
+    aw_group_init(&opening, AW_GROUP_COLLECT);
+    int result = notify_start_opening(&opening);
+    if (result < 0)
+        (void)aw_error_set(reterr, result, "cannot start: %s", aw_error_text(result));
+    else
+        result = broker_open(&process->configuration, &process->broker, reterr);
+    aw_group_cancel(&opening);
+    AW_IGNORE(aw_group_wait(&opening));
+    return result;
+}
+
 static int serve(struct process *process)
 {
     struct aw_error error = {0};
-    int result = broker_open(&process->configuration, &process->broker, &error);
+    int result = open_broker(process, &error);
     if (result < 0)
         return fail(&error);
     result = server_open(&process->configuration, process->broker, &process->control,
@@ -140,7 +155,7 @@ static int serve(struct process *process)
     }
     process->control.broker = NULL;
     log_line(LOG_LEVEL_INFO, "stopping");
-    notify_stopping();
+    notify_stopping(process->control.stop_timeout_ms);
     drain_or_signal(process);
     server_close(process->server, aw_after_ms(REPLIES_TIMEOUT_MS));
     aw_group_cancel(&process->tasks);
@@ -179,8 +194,8 @@ static int dump_configuration(const char *path)
 static int check(struct process *process)
 {
     struct buffer text = {0};
-    buffer_printf(&text, "kernel: io_uring works\nconfiguration: %s is valid\n",
-                  process->options.configuration);
+    check_process(&process->configuration, &text);
+    buffer_printf(&text, "configuration: %s is valid\n", process->options.configuration);
     process->check_result = check_surroundings(&process->configuration, &text);
     int result = text.failed ? -ENOMEM : 0;
     if (fwrite(text.data, 1, text.size, stdout) != text.size) /* lint: direct - nobody waits */

@@ -6,9 +6,8 @@ import signal
 
 import pytest
 
+from harness import container, engines
 from harness import daemon as daemon_module
-from harness import postgres as postgres_module
-from harness import redis_server as redis_module
 
 pytest.register_assert_rewrite("conformance")
 
@@ -48,16 +47,25 @@ def pytest_configure(config):
     config.addinivalue_line("markers", "slow: moves gigabytes; -m \"not slow\" leaves it out")
 
 
+def pytest_collection_modifyitems(config, items):
+    """With the databases in containers, only what uses one of them is worth its time."""
+    if container.in_use():
+        kept = [item for item in items
+                if {"postgres", "redis_server", "contained"} & set(item.fixturenames)]
+        config.hook.pytest_deselected(items=[item for item in items if item not in kept])
+        items[:] = kept
+
+
 @pytest.fixture(scope="session")
 def postgres():
-    server = postgres_module.Postgres()
+    server = engines.postgres()
     yield server
     server.close()
 
 
 @pytest.fixture(scope="session")
 def redis_server():
-    server = redis_module.RedisServer()
+    server = engines.redis_server()
     yield server
     server.close()
 

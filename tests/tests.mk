@@ -11,23 +11,31 @@ RESULTS ?= $(BUILD)/results
 RESULT ?= $(RESULTS)/$@
 
 include docs/examples/examples.mk
+include tests/canary/canary.mk
 
 # make would delete these as intermediate, and compile every test again the next time.
 .SECONDARY: $(call object,$(UNIT_SOURCES) $(SUPPORT_SOURCES) $(PROGRAM_SOURCES))
 
-# Its allocations fail one after the other: only the references of our own objects are redirected.
-$(BUILD)/tests/test_no_memory: LDFLAGS += -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc \
-  -Wl,--wrap=free,--wrap=mmap
+# Their allocations fail one after the other: only the references of our own objects are redirected
+# (support/failing_memory.h).
+$(BUILD)/tests/test_no_memory $(BUILD)/tests/test_http_no_memory \
+$(BUILD)/tests/test_websocket_no_memory: LDFLAGS += \
+  -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc -Wl,--wrap=free,--wrap=mmap
+$(BUILD)/tests/test_http_no_memory: LDFLAGS += \
+  -Wl,--wrap=strdup,--wrap=asprintf,--wrap=__asprintf_chk
+# It counts which of libpq's functions are called; what an older libpq lacks nobody refers to.
+$(BUILD)/tests/test_pg_ways: LDFLAGS += -Wl,--wrap=PQcancel,--wrap=PQcancelStart \
+  -Wl,--wrap=PQpipelineSync,--wrap=PQsendPipelineSync
 
-.PHONY: deps deps-build try test test-unit test-integration test-crash test-model asan asan-units \
-  asan-integration lint format tidy valgrind test-ioredis \
-  bench bench-queue bench-backlog bench-postgres deps-bench unit-programs
+.PHONY: deps deps-build deps-ci try test test-ci programs test-unit test-integration test-crash \
+  test-model asan asan-build asan-units asan-integration lint format tidy valgrind test-ioredis
 
 deps:
 	@tests/support/deps.sh tests
 
-deps-bench: deps
-	@tests/support/deps.sh bench
+deps-ci:
+	@tests/support/deps.sh tests deb systemd docker
+	@command -v docker >/dev/null || tests/support/deps.sh docker-client
 
 deps-build:
 	@tests/support/deps.sh build
@@ -36,16 +44,25 @@ try: deps-build
 	@$(MAKE) --no-print-directory -j$(JOBS) all
 	@tests/try/try.sh $(BUILD)
 
-test: deps
-	@TEST_MAKE='$(MAKE) -j$(JOBS)' RESULTS=$(BUILD)/results tests/support/all.sh
+# Lanes of stages; tests/support/all.sh runs them side by side.
+TEST_LANES = 'lint units sim integration' 'asan-build asan-units asan-integration'
+TEST_ALL = TEST_MAKE='$(MAKE) -j$(JOBS)' RESULTS=$(BUILD)/results tests/support/all.sh
 
-unit-programs: $(UNIT_TESTS)
+test: deps
+	@$(TEST_ALL) $(TEST_LANES)
+
+# What the automation runs: `make test` and, beside it, what needs root and systems of its own.
+test-ci: deps-ci
+	@$(TEST_ALL) $(TEST_LANES) 'systemd docker-quick'
+
+asan-build:
+	+@$(ASAN_MAKE) all test-programs
 
 test-unit: $(UNIT_TESTS)
 	@$(PYTHON) tests/support/run_units.py $(RESULT) $(UNIT_TESTS)
 
 # TESTS='tests/integration/test_postgres.py -k insert' runs a part.
-test-integration: all $(PROGRAMS) $(EXAMPLES)
+test-integration: all $(PROGRAMS) $(EXAMPLES) $(CANARIES)
 	@BUILD=$(BUILD) PYTHON=$(PYTHON) tests/support/run_integration.sh $(RESULT) $(TESTS)
 
 # The kill -9 test of issue size: 20 rounds of 10,000 jobs (the ordinary suite runs 3).
@@ -64,6 +81,11 @@ test-ioredis: all
 test-model: all
 	@BUILD=$(BUILD) PYTHON=$(PYTHON) MODEL_SEQUENCES=$${MODEL_SEQUENCES:-2000} \
 	  tests/support/run_integration.sh $(RESULT) tests/model
+
+# A million tasks, cancelled at random points; nothing may have grown (the ordinary suite runs 20,000).
+.PHONY: test-leak
+test-leak: $(BUILD)/tests/integration/leak
+	$(BUILD)/tests/integration/leak $${LEAK_TASKS:-1000000} $${LEAK_SEED:-1}
 
 # Exactly-once under kills, terminated sessions and cut connections (the ordinary suite runs 4 rounds).
 .PHONY: test-chaos
@@ -98,18 +120,14 @@ tidy:
 	@clang-tidy --quiet --config-file=tests/lint/clang-tidy.yaml $(TIDY_SOURCES) -- -std=gnu17 \
 	  -D_GNU_SOURCE -DAWAITD_VERSION='"$(VERSION)"' -Ilib/include -Ilib -Idaemon $(PACKAGE_CFLAGS)
 
-bench: all $(PROGRAMS)
-	@BUILD=$(BUILD) $(PYTHON) tests/bench/bench.py $(BENCH)
-
-bench-queue: deps-bench all $(PROGRAMS)
-	@BUILD=$(BUILD) $(PYTHON) tests/bench/bench_queue.py $(BENCH)
-
-bench-backlog: all
-	@BUILD=$(BUILD) $(PYTHON) tests/bench/bench_backlog.py $(BENCH)
-
-bench-postgres: all
-	@BUILD=$(BUILD) $(PYTHON) tests/bench/bench_postgres.py $(BENCH)
-
+include tests/bench/bench.mk
 -include tests/fuzz/fuzz.mk
 -include tests/sim/sim.mk
 -include tests/systemd/systemd.mk
+-include tests/debian13/debian13.mk
+-include tests/docker/docker.mk
+
+# All that the stages of `make test` run; SIM is known only here.
+.PHONY: test-programs
+test-programs: $(UNIT_TESTS) $(PROGRAMS) $(EXAMPLES) $(CANARIES)
+programs: test-programs $(SIM)

@@ -106,7 +106,8 @@ static const char *remedy_for(uint32_t type)
     case TARGET_TYPE_REDIS:
         return "try redis-cli -u with its uri; look at the password and the server's bind";
     case TARGET_TYPE_SQLITE:
-        return "look at path, and whether the daemon's user may write to the file and its folder";
+        return "look at path, whether the daemon's user may write to the file and its folder, and "
+               "at ReadWritePaths= of the service";
     default:
         return "try curl with its uri; look at ca_file and proxy";
     }

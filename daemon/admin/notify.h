@@ -9,7 +9,13 @@
 /* Recovery is over and clients are served. */
 void notify_ready(void);
 
-void notify_stopping(void);
+/* What runs may go on for `timeout_ms`, and the service manager waits for that too. */
+void notify_stopping(uint64_t timeout_ms);
+
+/* Says what opening the queue is doing (queue/opening.h), as a task of the group that is cancelled
+ * once it is open, and asks for more time as long as it gets on: a recovery may take as long as it
+ * needs, one that hangs runs into the service manager's timeout. The loop must be watched. */
+AW_MUST_CHECK int notify_start_opening(struct aw_group *group);
 
 /* The configuration is read again; notify_ready says that this is over. */
 void notify_reloading(void);

@@ -2,6 +2,8 @@
  * people in config/awaitd.conf. */
 #include "config/config_builder.h"
 
+#include "protocol/submit_options.h"
+
 #include <string.h>
 
 #define KIB UINT64_C(1024)
@@ -59,7 +61,7 @@ static const struct config_key target_keys[] = {
     {"credential", VALUE_TEXT, FIELD(config_target, credential)},
     {"delivery", VALUE_CHOICE, FIELD(config_target, delivery), .words = deliveries},
     {"receipt_keep", VALUE_DURATION, FIELD(config_target, receipt_keep_ms), 0, 3650 * DAY_MS},
-    {"coalesce", VALUE_NUMBER, FIELD(config_target, coalesce), 0, 1024},
+    {"coalesce", VALUE_NUMBER, FIELD(config_target, coalesce), 0, COALESCE_MAX},
     {"users", VALUE_TEXT, FIELD(config_target, users)},
     {"groups", VALUE_TEXT, FIELD(config_target, groups)},
     {"hosts", VALUE_TEXT, FIELD(config_target, http.hosts)},

@@ -40,6 +40,8 @@ static const struct option submit_options[] = {
     {"onfail", 0, OPTION_TEXT, "run|cancel", "ONFAIL",
      "what a failed one of these does (default cancel)"},
     OPTION_FORMAT,
+    {"coalesce", 0, OPTION_NUMBER, "N", "COALESCE",
+     "share a transaction with at most N - 1 other jobs; 1: with none (default: the target's)"},
     OPTION_NULLS,
     {"wait", 'w', OPTION_DURATION_OPTIONAL, "DURATION", NULL, "await the result and print it"},
     OPTION_FILES,

@@ -281,6 +281,12 @@ static int read_keep(struct option_reader *reader)
     return take_number(reader, "milliseconds", 0, DURATION_MAX_MS, &reader->options->keep_ms);
 }
 
+static int read_coalesce(struct option_reader *reader)
+{
+    reader->options->has_coalesce = true;
+    return take_number_32(reader, "a number", 0, COALESCE_MAX, &reader->options->coalesce);
+}
+
 /* --- the table -------------------------------------------------------------------------------- */
 
 static const struct submit_option submit_option_table[] = {
@@ -300,6 +306,7 @@ static const struct submit_option submit_option_table[] = {
     {"NULL", 4, true, true, read_null},
     {"KEEP", 4, false, false, read_keep},
     {"FORMAT", 6, false, true, read_format},
+    {"COALESCE", 8, false, false, read_coalesce},
 };
 _Static_assert(sizeof submit_option_table / sizeof *submit_option_table == SUBMIT_OPTIONS,
                "the header says how many");

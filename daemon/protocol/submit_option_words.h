@@ -25,7 +25,7 @@ struct submit_option {
     option_function read;
 };
 
-#define SUBMIT_OPTIONS 16u
+#define SUBMIT_OPTIONS 17u
 
 /* The option of that word in any case, or NULL; its place in the table is below SUBMIT_OPTIONS. */
 const struct submit_option *submit_option_find(const struct argument *word);

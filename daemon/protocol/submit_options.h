@@ -17,6 +17,7 @@
 #define RETRY_MAX 1000000
 #define KEY_SIZE_MAX 256 /* bytes of KEY and SERIAL */
 #define AFTER_MAX 10000  /* job ids of AFTER */
+#define COALESCE_MAX 1024 /* jobs in one transaction; the same for a target */
 
 enum submit_command { SUBMIT_COMMAND, RUN_COMMAND }; /* RUN takes TIMEOUT, FORMAT and NULL */
 
@@ -37,6 +38,7 @@ struct submit_bind {
 struct submit_options {
     bool has_queue, has_priority, has_delay, has_at, has_timeout, has_expire, has_retry;
     bool has_backoff, has_key, has_serial, has_onfail, has_keep, has_format;
+    bool has_coalesce;
 
     const char *queue; /* "default" unless given; not NUL-terminated */
     uint32_t queue_size;
@@ -53,6 +55,7 @@ struct submit_options {
     struct argument serial;
     enum onfail onfail;
     enum result_format format;
+    uint32_t coalesce; /* the most jobs in its transaction; 0, 1: it has its own */
 
     uint64_t *after; /* job ids, in the order given; may repeat */
     uint32_t after_count;

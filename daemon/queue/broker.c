@@ -4,6 +4,7 @@
 
 #include "admin/log.h"
 #include "queue/broker_state.h"
+#include "queue/opening.h"
 #include "targets/target_make.h"
 
 #include <errno.h>
@@ -56,6 +57,7 @@ static int make_targets(struct broker *broker, struct aw_error *reterr)
 
 static int start_targets(struct broker *broker, struct aw_error *reterr)
 {
+    opening_step("starting the targets");
     for (uint32_t i = 0; i < broker->target_count; i++) {
         struct target *target = &broker->targets[i].target;
         struct aw_error error = {0};

@@ -124,6 +124,7 @@ static void run_job(struct execution_record *record)
         .job_id = job->id,
         .attempt = job->attempts + 1,
         .alone = job->attempts > 0 || job->interruptions > 0,
+        .coalesce = job->coalesce,
         .format = (enum result_format)job->format,
         .result_size_max =
             result_size_max < JOB_RESULT_SIZE_MAX ? result_size_max : JOB_RESULT_SIZE_MAX,

@@ -82,6 +82,7 @@ struct job {
     uint8_t state;              /* JOB_SCHEDULED, JOB_READY or JOB_RUNNING */
     uint8_t format;             /* enum result_format */
     uint8_t flags;              /* enum job_flag */
+    uint16_t coalesce;          /* the most jobs in its transaction; 0: as the target says */
     bool cancel_requested;
     bool marked;                /* the store says that it has been started: see mark.c */
     bool ended_in_store;        /* cancelled there while it runs here: its outcome comes too late */

@@ -4,6 +4,8 @@
  * it why a job was not inserted:
  *   existing_id   a live job has its key: that is the job its client gets
  *   refusal       code[0]: an error for the client; a job it names is unknown, or has no such value
+ * With no_room only existing_id is wanted: the limit of its queue refuses a new job, as `refusal`
+ * says from the beginning.
  * The store looks at each again in each batch, so these are true for the batch that was committed.
  */
 #ifndef QUEUE_JOB_EXTRAS_H
@@ -22,6 +24,7 @@ struct job_extras {
     enum onfail onfail;
     size_t size_bytes; /* of this allocation */
 
+    bool no_room;
     uint64_t existing_id;
     struct aw_error refusal;
 };

@@ -4,6 +4,7 @@
  * way there, so that a burst of submissions cannot slip past the limit while the disk works. What
  * lacks a token leaves the time of its next one; one task waits for the first of these. */
 #include "queue/broker_state.h"
+#include "queue/job_extras.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -39,14 +40,24 @@ int limits_check(const struct job_queue *queue, uint64_t payload_size, struct aw
     return 0;
 }
 
+/* One that only asks for the live job of its KEY takes no place. */
+static bool takes_place(const struct job *job)
+{
+    return !job->extras || !job->extras->no_room;
+}
+
 void limits_accepted(const struct job *job)
 {
+    if (!takes_place(job))
+        return;
     job->lane->queue->accepted++;
     job->lane->queue->accepted_bytes += job->payload_size;
 }
 
 void limits_stored(const struct job *job)
 {
+    if (!takes_place(job))
+        return;
     job->lane->queue->accepted--;
     job->lane->queue->accepted_bytes -= job->payload_size;
 }

@@ -81,11 +81,20 @@ static void write_extra(struct buffer *out, const struct stored_job *job)
                !(job->flags & JOB_HAS_AFTER) ? NULL : extra->onfail_run ? "run" : "cancel");
 }
 
+static void write_coalesce(struct buffer *out, const struct stored_job *job)
+{
+    value_bulk_text(out, "coalesce");
+    if (job->coalesce > 0)
+        value_integer(out, job->coalesce);
+    else
+        value_null(out); /* as its target says */
+}
+
 static void write_job(const struct broker *broker, const struct stored_job *job,
                       bool with_contents, struct buffer *out)
 {
     const struct job *live = job_table_find(&broker->jobs, job->id);
-    value_map(out, with_contents ? 30 : 21);
+    value_map(out, with_contents ? 31 : 22);
     value_bulk_text(out, "id");
     value_bulk_number(out, job->id);
     field_text(out, "queue", job->lane ? job->lane->queue->name : NULL);
@@ -105,6 +114,7 @@ static void write_job(const struct broker *broker, const struct stored_job *job,
     field_number(out, "backoff_max", job->backoff_max_ms);
     field_number(out, "keep", job->keep_ms);
     field_text(out, "format", job->format == FORMAT_JSON ? "json" : "rows");
+    write_coalesce(out, job);
     write_error(out, job);
     write_progress(out, live);
     if (!with_contents)

@@ -241,6 +241,7 @@ struct stored_job {
     uint64_t keep_ms;
     enum result_format format;
     uint8_t flags; /* enum job_flag */
+    uint16_t coalesce; /* 0: as the target says */
     const struct stored_extra *extra; /* only from store_read_job, NULL: it has none */
     const void *payload;
     size_t payload_size;

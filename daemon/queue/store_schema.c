@@ -138,18 +138,21 @@ static const char version_2[] =
     "  request BLOB NOT NULL\n"
     ") STRICT, WITHOUT ROWID;\n";
 
-const char *const store_migrations[STORE_SCHEMA_VERSION] = {version_1, version_2};
+/* COALESCE, NULL: as the target says. */
+static const char version_3[] = "ALTER TABLE job ADD COLUMN gather INTEGER;\n";
+
+const char *const store_migrations[STORE_SCHEMA_VERSION] = {version_1, version_2, version_3};
 
 #define SMALL_COLUMNS \
     "id, lane, state, priority, at_ms, attempts, retries, interruptions, started_ms, " \
-    "finished_ms, timeout_ms, backoff_min_ms, backoff_max_ms, keep_ms, format, flags, " \
+    "finished_ms, timeout_ms, backoff_min_ms, backoff_max_ms, keep_ms, format, flags, gather, " \
     "error_code, error_message"
 #define JOB_COLUMNS SMALL_COLUMNS ", result, payload"
 
 #define WALK_COLUMNS SMALL_COLUMNS ", NULL, iif(?5, payload, NULL)"
 
 /* INSERT_PARAMETERS each, FOUR_ROWS a quarter of INSERT_ROWS. */
-#define NEW_ROW "(?, ?, ?, ?, ?, 0, ?, 0, NULL, NULL, ?, ?, ?, ?, ?, ?, NULL, NULL, NULL, ?)"
+#define NEW_ROW "(?, ?, ?, ?, ?, 0, ?, 0, NULL, NULL, ?, ?, ?, ?, ?, ?, ?, NULL, NULL, NULL, ?)"
 #define FOUR_ROWS NEW_ROW ", " NEW_ROW ", " NEW_ROW ", " NEW_ROW
 
 const char *const store_statement_texts[STATEMENTS] = {

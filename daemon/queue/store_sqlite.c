@@ -6,6 +6,7 @@
  * one would take minutes, and SQLite reports damage when it meets it. */
 #include "queue/store_sqlite.h"
 
+#include "queue/opening.h"
 #include "queue/store_schema.h"
 
 #include <errno.h>
@@ -125,9 +126,11 @@ static int check_schema(struct store *store, const char *path, struct aw_error *
                             "queue: %s has schema version %" PRId64
                             ", this awaitd knows up to %d; run the newer awaitd that wrote it",
                             path, version, STORE_SCHEMA_VERSION);
-    if (version < STORE_SCHEMA_VERSION)
-        return migrate(store, (int)version, reterr);
-    return 0;
+    if (version == STORE_SCHEMA_VERSION)
+        return 0;
+    opening_step("bringing queue.db from schema version %" PRId64 " to %d", version,
+                 STORE_SCHEMA_VERSION);
+    return migrate(store, (int)version, reterr);
 }
 
 static int damaged(const char *path, const char *how, struct aw_error *reterr)
@@ -157,6 +160,7 @@ static int check_whole(struct store *store, const char *path, struct aw_error *r
 
 static int recover(struct store *store, const char *path, struct aw_error *reterr)
 {
+    opening_step("moving what queue.db-wal holds into queue.db");
     int result = aw_sqlite_checkpoint(store->database, true, reterr);
     int64_t pages;
     int64_t page_size;
@@ -164,9 +168,10 @@ static int recover(struct store *store, const char *path, struct aw_error *reter
         result = read_number(store, "PRAGMA page_count", &pages, reterr);
     if (result == 0)
         result = read_number(store, "PRAGMA page_size", &page_size, reterr);
-    if (result == 0 && pages * page_size <= CHECK_WHOLE_BYTES)
-        result = check_whole(store, path, reterr);
-    return result;
+    if (result < 0 || pages * page_size > CHECK_WHOLE_BYTES)
+        return result;
+    opening_step("checking queue.db (%" PRId64 " KiB)", pages * page_size / 1024);
+    return check_whole(store, path, reterr);
 }
 
 /* The store's name, given once. A queue.db of an earlier awaitd gets its own now. */
@@ -294,8 +299,10 @@ int store_open(struct store **ret_store, const char *folder, store_lane_finder l
         result = recover(store, path, reterr);
     if (result == 0)
         result = check_schema(store, path, reterr);
-    if (result == 0)
+    if (result == 0) {
+        opening_step("reading the queues");
         result = load_name(store, reterr);
+    }
     if (result == 0)
         result = try_statements(store, reterr);
     if (result == 0)

@@ -91,7 +91,7 @@ enum statement {
 /* Jobs that one statement inserts, where so many arrive together: opening the table and its
  * indexes for each costs more than the row itself. */
 #define INSERT_ROWS 16u
-#define INSERT_PARAMETERS 13u /* of a row */
+#define INSERT_PARAMETERS 14u /* of a row */
 
 /* What the ends of one transaction may do at once for jobs AFTER them, so that neither the loop nor
  * memory depends on how many those are: the rest is left to CHANGE_RELEASE and CHANGE_WAKE. */

@@ -29,6 +29,14 @@ static int look_for_key(struct store *store, const struct argument *key, uint64_
                       : result;
 }
 
+/* What another batch may have left behind. */
+static void forget_answer(struct job_extras *extras)
+{
+    extras->existing_id = 0;
+    if (!extras->no_room)
+        extras->refusal.code[0] = '\0';
+}
+
 /* Whether a live job has the serial key. */
 static int look_for_serial(struct store *store, const struct argument *serial, bool *ret_found,
                            struct aw_error *reterr)
@@ -98,11 +106,10 @@ int store_insert_with_extras(struct store *store, struct store_change *change,
     struct parents_seen seen = {.waiting = 0};
     bool behind = false;
     int result = 0;
-    extras->existing_id = 0;
-    extras->refusal.code[0] = '\0';
+    forget_answer(extras);
     if (extras->key.data)
         result = look_for_key(store, &extras->key, &extras->existing_id, reterr);
-    if (result < 0 || extras->existing_id)
+    if (result < 0 || extras->existing_id || extras->no_room)
         return result;
     result = store_parents_look(store, job, &seen, reterr);
     if (result < 0 || seen.refused)
@@ -125,12 +132,12 @@ int store_check_insert(struct store *store, const struct store_change *change, b
     struct parents_seen seen = {.waiting = 0};
     uint64_t existing_id = 0;
     int result = 0;
-    extras->refusal.code[0] = '\0';
+    forget_answer(extras);
     if (extras->key.data)
         result = look_for_key(store, &extras->key, &existing_id, reterr);
     if (result == 0 && !existing_id)
         result = store_parents_look(store, change->job, &seen, reterr);
-    *ret_refused = seen.refused;
+    *ret_refused = seen.refused || (!existing_id && extras->no_room);
     return result;
 }
 

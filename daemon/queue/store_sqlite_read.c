@@ -21,6 +21,7 @@ enum column {
     COLUMN_KEEP,
     COLUMN_FORMAT,
     COLUMN_FLAGS,
+    COLUMN_COALESCE,
     COLUMN_ERROR_CODE,
     COLUMN_ERROR_MESSAGE,
     COLUMN_RESULT,
@@ -55,6 +56,7 @@ void store_row(struct store *store, sqlite3_stmt *statement, struct stored_job *
         .keep_ms = number(statement, COLUMN_KEEP),
         .format = (enum result_format)sqlite3_column_int(statement, COLUMN_FORMAT),
         .flags = (uint8_t)number(statement, COLUMN_FLAGS),
+        .coalesce = (uint16_t)number(statement, COLUMN_COALESCE),
         .error_code = (const char *)sqlite3_column_text(statement, COLUMN_ERROR_CODE),
         .error_message = (const char *)sqlite3_column_text(statement, COLUMN_ERROR_MESSAGE),
         .payload = sqlite3_column_blob(statement, COLUMN_PAYLOAD),
@@ -102,6 +104,7 @@ struct job *store_row_job(struct store *store, sqlite3_stmt *statement, int *ret
     job->keep_ms = row.keep_ms;
     job->format = (uint8_t)row.format;
     job->flags = row.flags;
+    job->coalesce = row.coalesce;
     if (row.flags & JOB_HAS_EXPIRY)
         *ret_error = store_expiry(store, job->id, &job->expire_ms);
     if (*ret_error == 0)

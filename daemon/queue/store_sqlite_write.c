@@ -46,7 +46,8 @@ static void bind_job(sqlite3_stmt *statement, int first, const struct job *job)
     store_bind_number(statement, first + 10, job->keep_ms);
     store_bind_number(statement, first + 11, job->format);
     store_bind_number(statement, first + 12, job->flags);
-    (void)sqlite3_bind_blob64(statement, first + 13, job->payload, job->payload_size,
+    store_bind_time(statement, first + 13, job->coalesce); /* 0 is stored as NULL */
+    (void)sqlite3_bind_blob64(statement, first + 14, job->payload, job->payload_size,
                               SQLITE_STATIC);
 }
 

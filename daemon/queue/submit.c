@@ -152,6 +152,8 @@ static void apply_options(struct job *job, const struct submit_options *options,
     job->backoff_max_ms = options->has_backoff ? options->backoff_max_ms : settings->backoff_max_ms;
     job->keep_ms = options->has_keep ? options->keep_ms : settings->keep_ms;
     job->format = (uint8_t)options->format;
+    if (options->has_coalesce) /* 0 and 1 are the same: by itself */
+        job->coalesce = (uint16_t)(options->coalesce > 0 ? options->coalesce : 1);
 }
 
 /* Once into the WAL, once into the database: between two looks at the disk the room is estimated,
@@ -189,10 +191,10 @@ int submit_make_job(struct broker *broker, const struct submit_options *options,
     if (!lane)
         return refuse(broker, reterr, -ENOSPC, "FULL",
                       "too many queues (20,000 pairs of queue and target), or no memory");
-    if (limits_check(lane->queue, job_payload_size(arguments, count), reterr) < 0) {
-        broker->counters.refused++;
-        return -ENOSPC;
-    }
+    struct aw_error no_room;
+    bool fits = limits_check(lane->queue, job_payload_size(arguments, count), &no_room) == 0;
+    if (!fits && !options->has_key)
+        return refuse(broker, reterr, -ENOSPC, no_room.code, no_room.message);
     struct job *job = job_new(arguments, count);
     if (!job)
         return refuse(broker, reterr, -ENOMEM, "FULL", "no memory for the job");
@@ -206,6 +208,11 @@ int submit_make_job(struct broker *broker, const struct submit_options *options,
             return refuse(broker, reterr, result, "FULL", "no memory for the job");
         broker->counters.refused++;
         return result;
+    }
+    if (!fits) {
+        /* a live job may have its KEY: only the store knows, at its turn */
+        job->extras->no_room = true;
+        job->extras->refusal = no_room;
     }
     spend_room(broker, job);
     limits_accepted(job);
@@ -277,6 +284,11 @@ int broker_run(struct broker *broker, enum result_format format, struct argument
 {
     struct target_lanes *target;
     int result = broker_check(broker, target_name, arguments, count, &target, reterr);
+    if (result == 0 && target->target.type->queued_only)
+        result = aw_error_set_code(reterr, -EINVAL, "ERR",
+                                   "target %s: RUN cannot be used on a worker target; SUBMIT the "
+                                   "job and AWAIT it",
+                                   target->target.settings.name);
     if (result == 0 && target->paused_ms > 0)
         result = aw_error_set_code(reterr, -EAGAIN, "UNAVAILABLE", "target %s is paused",
                                    target->target.settings.name);

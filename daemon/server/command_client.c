@@ -73,7 +73,8 @@ static void list(struct connection *connection, struct argument *arguments, uint
         return;
     struct buffer text = {0};
     for (const struct connection *each = connection->server->connections; each; each = each->next)
-        describe(each, &text);
+        if (!each->gone) /* its tasks may take another moment to end */
+            describe(each, &text);
     answer_text(&text, reply);
 }
 
@@ -99,7 +100,7 @@ static void kill_client(struct connection *connection, struct argument *argument
         return;
     }
     struct connection *client = connection->server->connections;
-    while (client && client->id != id)
+    while (client && (client->id != id || client->gone))
         client = client->next;
     value_integer(reply, client ? 1 : 0);
     if (client == connection)

@@ -57,13 +57,12 @@ static void write_statistics(const struct server *server, struct buffer *text)
     const struct server_statistics *statistics = &server->statistics;
     buffer_printf(text,
                   "# Stats\r\ntotal_connections_received:%llu\r\nrejected_connections:%llu\r\n"
-                  "total_commands_processed:%llu\r\ntotal_jobs_submitted:%llu\r\n"
+                  "total_commands_processed:%llu\r\n"
                   "total_net_input_bytes:%llu\r\ntotal_net_output_bytes:%llu\r\ntasks:%u\r\n",
                   (number)statistics->connections_received,
                   (number)statistics->connections_rejected,
-                  (number)statistics->commands_processed, (number)statistics->jobs_submitted,
-                  (number)statistics->input_bytes, (number)statistics->output_bytes,
-                  aw_task_count());
+                  (number)statistics->commands_processed, (number)statistics->input_bytes,
+                  (number)statistics->output_bytes, aw_task_count());
 }
 
 static const struct {

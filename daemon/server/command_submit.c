@@ -54,7 +54,6 @@ void command_submit(struct connection *connection, struct argument *arguments, u
                                &error);
     submit_options_free(&options);
     if (result == 0) {
-        connection->server->statistics.jobs_submitted++;
         output_put(connection, place);
         return;
     }

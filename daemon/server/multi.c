@@ -214,7 +214,6 @@ static void submit_all(struct connection *connection, struct multi *multi, struc
         result = add(group, number, multi->submits[number - 1], &error);
     }
     if (result == 0) {
-        connection->server->statistics.jobs_submitted += multi->count;
         output_put(connection, place);
         broker_group_submit(group, submitted, place);
         return;

@@ -29,7 +29,6 @@ struct server_statistics {
     uint64_t connections_received;
     uint64_t connections_rejected;
     uint64_t commands_processed;
-    uint64_t jobs_submitted;
     uint64_t input_bytes;
     uint64_t output_bytes;
 };

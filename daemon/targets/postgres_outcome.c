@@ -14,9 +14,20 @@ static bool in_class(const char *code, const char *prefix)
     return strncmp(code, prefix, strlen(prefix)) == 0;
 }
 
-/* What the server's own error means for the job, whose transaction was rolled back. */
-static enum outcome_kind judge_sqlstate(const char *code)
+/* The server's disk is full: not the job's failure, unless what did not fit were the job's own
+ * temporary files, whose path the server names in any language. */
+static bool has_no_room(const struct aw_error *error)
 {
+    return in_class(error->code, "53100") && !strstr(error->message, "pgsql_tmp");
+}
+
+/* What the server's own error means for the job, whose transaction was rolled back. */
+static enum outcome_kind judge_sqlstate(const struct aw_error *error)
+{
+    const char *code = error->code;
+    if (has_no_room(error)) {
+        return OUTCOME_UNAVAILABLE;
+    }
     if (in_class(code, "40003")) { /* statement completion unknown */
         return OUTCOME_INTERRUPTED;
     }
@@ -51,7 +62,7 @@ void postgres_outcome_failure(struct outcome *outcome, struct aw_pg_pool *pool, 
     const char *code = error->code;
     switch (status) {
     case -EREMOTEIO:
-        kind = judge_sqlstate(code);
+        kind = judge_sqlstate(error);
         break;
     case -ESHUTDOWN:
         kind = judge_ended_session(pool, atomic);

@@ -21,6 +21,7 @@ struct execution {
     uint64_t job_id;                  /* 0 for RUN */
     uint32_t attempt;                 /* from 1 */
     bool alone; /* it has failed or was cut off before: nothing else is to share its fate */
+    uint32_t coalesce; /* the most jobs in its transaction; 0: as the target says, 1: itself */
     enum result_format format;
     size_t result_size_max;           /* bytes; more is OUTCOME_DEAD with code RESULTTOOBIG */
 };
@@ -61,6 +62,7 @@ struct target;
 
 struct target_type {
     const char *name; /* "postgres" */
+    bool queued_only; /* RUN cannot use it: its jobs are taken by others */
 
     /* Checks the arguments at SUBMIT and RUN without touching the engine. 0, or -EINVAL with the
      * reason in *reterr ("needs <sql> [param ...]"). Must be quick and not suspend. */

@@ -13,6 +13,13 @@ _Static_assert((int)DELIVERY_EXACTLY_ONCE == (int)TARGET_EXACTLY_ONCE &&
                    (int)DELIVERY_AT_MOST_ONCE == (int)TARGET_AT_MOST_ONCE,
                "the configuration's numbers are the targets' too");
 
+/* Elsewhere the setting would only widen the target. */
+static bool gathers(const struct config_target *settings)
+{
+    return (settings->type == TARGET_TYPE_POSTGRES || settings->type == TARGET_TYPE_SQLITE) &&
+           settings->delivery != DELIVERY_AT_MOST_ONCE;
+}
+
 void target_make(struct target *target, const struct config_target *settings)
 {
     *target = (struct target){
@@ -27,10 +34,7 @@ void target_make(struct target *target, const struct config_target *settings)
                 .connect_timeout_ms = (uint32_t)settings->connect_timeout_ms,
                 .delivery = (enum target_delivery)settings->delivery,
                 .receipt_keep_ms = settings->receipt_keep_ms,
-                .coalesce = settings->type == TARGET_TYPE_POSTGRES &&
-                                    settings->delivery != DELIVERY_AT_MOST_ONCE
-                                ? settings->coalesce
-                                : 0,
+                .coalesce = gathers(settings) ? settings->coalesce : 0,
                 .leases = settings->leases,
                 .lease_max_ms = settings->lease_max_ms,
                 .password = settings->password,

@@ -153,10 +153,12 @@ static bool is_one_of(const char *word, const char *const words[])
 /* The server answered with an error: is it the job's fault, the moment's or the server's? */
 static void fail_by_word(const struct aw_error *error, struct outcome *outcome)
 {
-    /* The pool has already gone down at these. */
-    static const char *const unavailable[] = {"LOADING", "MASTERDOWN", "CLUSTERDOWN", NULL};
-    static const char *const passing[] = {"TRYAGAIN", "READONLY",   "BUSY",       "OOM",
-                                          "MISCONF",  "NOREPLICAS", "UNKILLABLE", NULL};
+    /* At these the pool has already gone down; but for MISCONF, which forbids only writing: the
+     * server could not save, as a rule because its disk is full. */
+    static const char *const unavailable[] = {"LOADING", "MASTERDOWN", "CLUSTERDOWN", "MISCONF",
+                                              NULL};
+    static const char *const passing[] = {"TRYAGAIN", "READONLY",   "BUSY",
+                                          "OOM",      "NOREPLICAS", "UNKILLABLE", NULL};
     static const char *const redirects[] = {"MOVED", "ASK", NULL};
     static const char *const slots[] = {"CROSSSLOT", NULL};
     if (is_one_of(error->code, unavailable)) {

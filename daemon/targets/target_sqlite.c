@@ -6,6 +6,7 @@
  * its job.
  *
  * How arguments are bound and results look: target_sqlite_arguments.c, target_sqlite_result.c.
+ * Several jobs in one transaction: target_sqlite_batch.c.
  *
  * Down: the file cannot be opened or used (no such folder, no permission, not a database,
  * corrupt, disk full, I/O error). One probe task then tries with growing pauses until it answers
@@ -23,6 +24,7 @@
 struct sqlite_target {
     struct aw_sqlite_pool *pool;
     struct sqlite_receipts receipts;
+    struct sqlite_batches batches;
     bool probing;
     bool disk_full;    /* why it is down: reading proves nothing then */
     uint32_t pause_ms; /* before the next probe; falls back once a job has succeeded */
@@ -125,6 +127,7 @@ static int start(struct target *target, struct aw_error *reterr)
     target->state = state;
     target->up = true;
     state->receipts = (struct sqlite_receipts){ target, state->pool };
+    sqlite_batches_init(&state->batches, target, state->pool);
     result = sqlite_receipts_clean(&state->receipts);
     if (result == 0)
         result = aw_group_spawn(target->group, probe, target);
@@ -143,7 +146,7 @@ static bool code_begins(const struct aw_error *error, const char *prefix)
     return strncmp(error->code, prefix, strlen(prefix)) == 0;
 }
 
-static enum outcome_kind kind_of(const struct aw_error *error)
+enum outcome_kind sqlite_outcome_kind(const struct aw_error *error)
 {
     switch (error->number) {
     case -ECANCELED:
@@ -179,13 +182,55 @@ static const char *code_of(const struct aw_error *error)
 static void fail(struct target *target, const struct aw_error *error, struct outcome *outcome)
 {
     struct sqlite_target *state = target->state;
-    enum outcome_kind kind = kind_of(error);
+    enum outcome_kind kind = sqlite_outcome_kind(error);
     const char *hint = error->number == -ENOTSUP ? ": send one, or several as TX" : "";
     outcome_set(outcome, kind, code_of(error), "%s%s", error->message, hint);
     if (kind == OUTCOME_INTERRUPTED || kind == OUTCOME_UNAVAILABLE) {
         state->disk_full = code_begins(error, "SQLITE_FULL");
         go_down(target, error->message);
     }
+}
+
+static void begin_run(struct sqlite_run *run, const struct execution *execution,
+                      const struct sqlite_job *job)
+{
+    *run = (struct sqlite_run){ .job_id = execution->job_id, .job = job };
+    run->rows = (struct sqlite_result){ .job = job,
+                                        .format = execution->format,
+                                        .size_max = execution->result_size_max,
+                                        .error = &run->error,
+                                        .out = &run->out };
+    run->receiver = sqlite_result_receiver(&run->rows);
+}
+
+static void run_alone(const struct target *target, struct sqlite_run *run)
+{
+    const struct sqlite_target *state = target->state;
+    /* RUN has no job, and nobody runs it again */
+    bool receipted = target->settings.delivery == TARGET_EXACTLY_ONCE && run->job_id != 0;
+    run->status = sqlite_run_together(state->pool, receipted ? target->settings.store : NULL, &run,
+                                      1, NULL, &run->error);
+}
+
+/* Takes run->out. */
+static void end_run(struct target *target, struct sqlite_run *run, struct outcome *ret_outcome)
+{
+    struct sqlite_target *state = target->state;
+    if (run->status < 0) {
+        run->error.number = run->status;
+        buffer_free(&run->out);
+        fail(target, &run->error, ret_outcome);
+        return;
+    }
+    if (run->status == SQLITE_RECEIPT_EXISTS) {
+        buffer_clear(&run->out);
+        value_simple(&run->out, "OK"); /* its rows were lost with the first answer */
+    }
+    outcome_set(ret_outcome, OUTCOME_DONE, "", "%s", "");
+    ret_outcome->result = run->out;
+    state->pause_ms = PROBE_FIRST_MS;
+    if (!state->disk_full)
+        target_set_up(target);
 }
 
 static void execute(struct target *target, const struct execution *execution,
@@ -200,37 +245,17 @@ static void execute(struct target *target, const struct execution *execution,
         fail(target, &error, ret_outcome);
         return;
     }
-
-    struct buffer out = { 0 };
-    struct sqlite_result rows = { .job = &job,
-                                  .format = execution->format,
-                                  .size_max = execution->result_size_max,
-                                  .error = &error,
-                                  .out = &out };
-    struct aw_sqlite_receiver receiver = sqlite_result_receiver(&rows);
-    /* RUN has no job, and nobody runs it again */
-    if (target->settings.delivery == TARGET_EXACTLY_ONCE && execution->job_id != 0)
-        result = sqlite_receipt_query(state->pool, target->settings.store, execution->job_id, &job,
-                                      &receiver, &error);
+    struct sqlite_run run;
+    begin_run(&run, execution, &job);
+    enum batch_verdict verdict = sqlite_batch_run(&state->batches, execution, &run, ret_outcome);
+    if (verdict == BATCH_ALONE)
+        run_alone(target, &run);
+    if (verdict == BATCH_STOPPED)
+        buffer_free(&run.out);
     else
-        result = aw_sqlite_query(state->pool, job.statements, job.count, &receiver, &error);
-    buffer_free(&rows.rows);
+        end_run(target, &run, ret_outcome);
+    buffer_free(&run.rows.rows);
     sqlite_job_free(&job);
-    if (result == SQLITE_RECEIPT_EXISTS) {
-        buffer_clear(&out);
-        value_simple(&out, "OK"); /* its rows were lost with the first answer */
-    }
-    if (result < 0) {
-        error.number = result;
-        buffer_free(&out);
-        fail(target, &error, ret_outcome);
-        return;
-    }
-    outcome_set(ret_outcome, OUTCOME_DONE, "", "%s", "");
-    ret_outcome->result = out;
-    state->pause_ms = PROBE_FIRST_MS;
-    if (!state->disk_full)
-        target_set_up(target);
 }
 
 /* --- leases: one writer at a time also here, so a lease that has written holds up the others until

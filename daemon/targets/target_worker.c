@@ -195,11 +195,6 @@ static void execute(struct target *target, const struct execution *execution,
                     struct outcome *ret_outcome)
 {
     struct worker *worker = target->state;
-    if (execution->job_id == 0) {
-        outcome_set(ret_outcome, OUTCOME_DEAD, "NOTRUN",
-                    "RUN cannot be used on a worker target; SUBMIT the job and AWAIT it");
-        return;
-    }
     struct reservation *reservation = longest_waiting(worker);
     if (!reservation) {
         outcome_set(ret_outcome, OUTCOME_UNAVAILABLE, "", "no worker waits");
@@ -317,6 +312,7 @@ bool worker_progress_of(const struct target *target, uint64_t id, uint32_t *ret_
 
 const struct target_type target_type_worker = {
     .name = "worker",
+    .queued_only = true,
     .check = check,
     .start = start,
     .capacity = capacity,

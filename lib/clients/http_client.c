@@ -69,6 +69,12 @@ static int check_options(const struct aw_http_options *options, struct aw_error 
     if (options->redirects_max < -1 || options->redirects_max > REDIRECTS_LIMIT)
         return aw_error_set_code(reterr, -EINVAL, "REQUEST",
                                  "redirects_max must be from -1 to %d", REDIRECTS_LIMIT);
+    if (options->key != NULL && options->certificate == NULL)
+        return aw_error_set_code(reterr, -EINVAL, "REQUEST", "there is a key without certificate");
+    if (options->no_proxy != NULL && http_proxy_skips(options->no_proxy, "") == -EINVAL)
+        return aw_error_set_code(reterr, -EINVAL, "REQUEST",
+                                 "no_proxy must list hosts and networks such as "
+                                 "\"localhost, example.org, 10.0.0.0/8\"");
     return options->proxy != NULL ? aw_http_check_proxy(options->proxy, reterr) : 0;
 }
 
@@ -98,7 +104,13 @@ static int take_options(struct aw_http_client *client, const struct aw_http_opti
     client->accept_anybody = options->accept_anybody;
     int result = copy_option(&client->ca_file, options->ca_file);
     if (result == 0)
+        result = copy_option(&client->certificate, options->certificate);
+    if (result == 0)
+        result = copy_option(&client->key, options->key);
+    if (result == 0)
         result = copy_option(&client->proxy, options->proxy);
+    if (result == 0)
+        result = copy_option(&client->no_proxy, options->no_proxy);
     if (result == 0)
         result = copy_option(&client->user_agent, options->user_agent != NULL
                                                       ? options->user_agent
@@ -120,7 +132,10 @@ static void free_client(struct aw_http_client *client)
     AW_IGNORE(aw_group_wait(&client->group));
     http_origins_free(client);
     free(client->ca_file);
+    free(client->certificate);
+    free(client->key);
     free(client->proxy);
+    free(client->no_proxy);
     free(client->user_agent);
     free(client);
     http_curl.global_cleanup();

@@ -21,6 +21,7 @@ static const struct meaning meanings[] = {
     {CURLE_SSL_ISSUER_ERROR, -EKEYREJECTED, "TLS"},
     {CURLE_SSL_INVALIDCERTSTATUS, -EKEYREJECTED, "TLS"},
     {CURLE_SSL_CACERT_BADFILE, -ENOENT, "TLS"},
+    {CURLE_SSL_CERTPROBLEM, -ENOENT, "TLS"}, /* the own certificate or its key */
     {CURLE_SSL_CONNECT_ERROR, -EPROTO, "TLS"},
     {CURLE_SSL_CIPHER, -EPROTO, "TLS"},
     {CURLE_USE_SSL_FAILED, -EPROTO, "TLS"},
@@ -85,6 +86,12 @@ static int own_failure(const struct http_transfer *transfer, const char *url,
     }
 }
 
+/* The proxy's answer to CONNECT, before any server was reached. */
+static struct meaning meaning_of_proxy(long status)
+{
+    return (struct meaning){.number = status == 407 ? -EACCES : -ECONNREFUSED, .word = "CONNECT"};
+}
+
 int http_transfer_outcome(const struct http_transfer *transfer, const char *full_url,
                           struct aw_error *reterr)
 {
@@ -97,7 +104,9 @@ int http_transfer_outcome(const struct http_transfer *transfer, const char *full
     struct meaning meaning = meaning_of(transfer->code);
     const char *why = transfer->message[0] != '\0' ? transfer->message
                                                    : http_curl.easy_strerror(transfer->code);
-    if (!http_transfer_sent(transfer) && strcmp(meaning.word, "LOST") == 0)
+    if (!transfer->reached && transfer->proxy_status >= 300)
+        meaning = meaning_of_proxy(transfer->proxy_status);
+    else if (!http_transfer_sent(transfer) && strcmp(meaning.word, "LOST") == 0)
         meaning.word = "CONNECT";
     if (http_transfer_sent(transfer) && strcmp(meaning.word, "PROTOCOL") != 0)
         meaning.word = "LOST";

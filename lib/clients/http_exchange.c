@@ -35,8 +35,16 @@ int http_transfer_wait(struct http_transfer *transfer, bool (*come)(const struct
     return 0;
 }
 
-/* One hop: 0, an interruption, or the failure in *reterr. */
-static int run_hop(struct aw_http_client *client, struct http_exchange *exchange,
+/* A kept connection was closed: libcurl tries again by itself when it sees that before or after it
+ * sends, but not when it sees it in the middle of a body. */
+static bool was_stale(const struct http_transfer *transfer)
+{
+    return transfer->done && transfer->code == CURLE_SEND_ERROR && transfer->reused &&
+           transfer->head.size_bytes == 0 && transfer->failure == 0;
+}
+
+/* 0, an interruption, or the failure in *reterr. */
+static int try_hop(struct aw_http_client *client, struct http_exchange *exchange,
                    enum http_body_mode mode, struct http_transfer *transfer,
                    struct aw_error *reterr)
 {
@@ -45,6 +53,8 @@ static int run_hop(struct aw_http_client *client, struct http_exchange *exchange
     transfer->body_max =
         request->response_size_max != 0 ? request->response_size_max : client->response_size_max;
     int result = http_transfer_start(transfer, client, exchange, reterr);
+    if (result == 0 && transfer->upload.bytes != NULL)
+        result = http_upload_run(transfer, request, reterr);
     if (result == 0)
         result = http_transfer_wait(transfer, has_come);
     if (result < 0)
@@ -52,6 +62,20 @@ static int run_hop(struct aw_http_client *client, struct http_exchange *exchange
     if (!transfer->done && transfer->failure == 0)
         return 0; /* the rest is for the stream, or for nobody */
     return http_transfer_outcome(transfer, exchange->url, reterr);
+}
+
+static int run_hop(struct aw_http_client *client, struct http_exchange *exchange,
+                   enum http_body_mode mode, struct http_transfer *transfer,
+                   struct aw_error *reterr)
+{
+    exchange->fresh = exchange->request->fresh_connection;
+    int result = try_hop(client, exchange, mode, transfer, reterr);
+    if (result == 0 || !was_stale(transfer))
+        return result;
+    http_transfer_end(transfer);
+    *reterr = (struct aw_error){0};
+    exchange->fresh = true;
+    return try_hop(client, exchange, mode, transfer, reterr);
 }
 
 static int check_next(struct http_exchange *exchange, const char *url, struct aw_error *reterr)
@@ -78,8 +102,7 @@ static void choose_method(struct http_exchange *exchange, int status)
     bool is_head = strcmp(exchange->method, "HEAD") == 0;
     if ((status == 303 && !is_head) || ((status == 301 || status == 302) && is_post)) {
         exchange->method = "GET";
-        exchange->body = NULL;
-        exchange->body_size = 0;
+        exchange->has_body = false;
     }
 }
 
@@ -94,7 +117,7 @@ static int follow(struct aw_http_client *client, struct http_exchange *exchange,
                                  "%s redirected once more after %u redirects", shown,
                                  client->redirects_max);
     char *url = NULL;
-    int result = http_url_follow(exchange->url, location, &url);
+    int result = aw_http_url_join(exchange->url, location, &url);
     if (result == -ENOMEM)
         return aw_error_set_code(reterr, result, "FAILED", "no memory to follow a redirect");
     if (result < 0)
@@ -152,8 +175,7 @@ int http_exchange_run(struct aw_http_client *client, const struct aw_http_reques
         .request = request,
         .method = request->method != NULL ? request->method : "GET",
         .url = strdup(request->url),
-        .body = request->body,
-        .body_size = request->body_size,
+        .has_body = request->body != NULL || request->write_body != NULL,
     };
     if (exchange.url == NULL)
         return aw_error_set_code(reterr, -ENOMEM, "FAILED", "no memory for the request");

@@ -3,10 +3,14 @@
  *   http_client.c    options, opening and closing
  *   http_loop.c      libcurl's sockets and timer on the ring; which transfers have ended
  *   http_origin.c    hosts: their addresses, resolved off the loop, and places for connections
+ *   http_proxy.c     which hosts are reached without the proxy
  *   http_message.c   what is sent (checks, header lists) and the head of what comes back
  *   http_transfer.c  one exchange with one server: start, callbacks, stop
+ *   http_upload.c    a request's body that is written piece by piece
  *   http_exchange.c  an exchange with its redirects, under its deadline
  *   http_request.c   whole responses, and helpers
+ *   http_form.c      fields of queries and forms
+ *   http_json.c      JSON over requests; json.h is the values
  *   http_stream.c    responses read piece by piece
  *   http_error.c     what libcurl's codes mean
  *
@@ -19,11 +23,13 @@
 #include <await.h>
 #include <await/http.h>
 #include "clients/http_curl.h"
+#include "clients/http_text.h"
 #include <sys/queue.h>
 
 #define HTTP_HEADERS_MAX 256u
 #define HTTP_HEADERS_SIZE_MAX (64u * 1024u)       /* of a request */
 #define HTTP_HEAD_SIZE_MAX (256u * 1024u)         /* of a response */
+#define HTTP_UPLOAD_HIGH_BYTES (128u * 1024u)     /* of a body, waiting for the server */
 #define HTTP_STREAM_HIGH_BYTES (128u * 1024u)     /* above it a stream pauses ... */
 #define HTTP_STREAM_LOW_BYTES (32u * 1024u)       /* ... and below it goes on */
 #define HTTP_REDIRECT_BODY_MAX (64u * 1024u)      /* of a redirect: read to keep the connection */
@@ -84,7 +90,10 @@ struct aw_http_client {
     uint32_t redirects_max;
     uint64_t response_size_max;
     char *ca_file;
+    char *certificate;
+    char *key;
     char *proxy;
+    char *no_proxy;
     char *user_agent;
     struct http_origin *proxy_origin; /* only its addresses count */
     bool accept_anybody;
@@ -106,6 +115,19 @@ enum http_body_mode {
     HTTP_BODY_DROP,    /* of a redirect */
 };
 
+/* A body that is written while it is sent. */
+struct aw_http_body {
+    struct http_transfer *transfer;
+    char *bytes;          /* HTTP_UPLOAD_HIGH_BYTES; NULL: the body is not written piece by piece */
+    size_t size;          /* in `bytes` */
+    size_t sent;          /* of these */
+    uint64_t dropped;     /* before them */
+    uint64_t promised;    /* 0: not known */
+    bool ended;           /* nothing more comes */
+    bool paused;          /* libcurl waits for more */
+    bool writing;         /* inside write_body */
+};
+
 /* An exchange of a request for a response with one server, without redirects. */
 struct http_transfer {
     LIST_ENTRY(http_transfer) link;
@@ -114,7 +136,9 @@ struct http_transfer {
     struct curl_slist *headers;
     struct curl_slist *resolve;
     struct http_origin *origin;    /* whose place it holds */
+    struct http_origin *proxy;     /* that it goes through; NULL: none */
     bool added;                    /* to the multi handle */
+    struct aw_http_body upload;
 
     struct http_head head;
     enum http_body_mode body_mode;
@@ -130,7 +154,10 @@ struct http_transfer {
 
     int failure;                   /* of a callback of ours: -EMSGSIZE, -ENOMEM; outranks code */
     bool done;
+    bool reached;                  /* a connection to the server stands */
     bool sent;                     /* done: bytes of the request went out */
+    bool reused;                   /* done: it went out on a kept connection */
+    long proxy_status;             /* done: its answer to CONNECT, 0: there was none */
     CURLcode code;
     long os_error;
     char message[CURL_ERROR_SIZE];
@@ -142,8 +169,8 @@ struct http_exchange {
     const struct aw_http_request *request;
     const char *method;
     char *url;
-    const void *body;
-    size_t body_size;
+    bool has_body;                 /* the request's; not after a redirect that drops it */
+    bool fresh;                    /* on a new connection */
     bool left_home;                /* another origin than the first: no credentials */
     uint32_t hops;
 };
@@ -166,16 +193,17 @@ AW_MUST_CHECK AW_SUSPENDS int http_origin_resolve(struct http_origin *origin,
 AW_MUST_CHECK int http_origin_list(const struct http_origin *origin, struct curl_slist **list);
 /* Of a proxy's URL: -EINVAL when it is none that we can use. */
 AW_MUST_CHECK int http_origin_of_proxy(const char *url, struct aw_http_origin *ret_origin);
-/* Where `location` leads from `url`, in memory that is the caller's: -EINVAL, -ENOMEM. */
-AW_MUST_CHECK int http_url_follow(const char *url, const char *location, char **ret_url);
 bool http_same_origin(const struct aw_http_origin *one, const struct aw_http_origin *other);
+
+/* --- http_proxy.c */
+/* Whether a list like aw_http_options.no_proxy holds that host; -EINVAL: it holds what is none. */
+AW_MUST_CHECK int http_proxy_skips(const char *list, const char *host);
 
 /* --- http_message.c */
 AW_MUST_CHECK int http_message_list(const struct http_exchange *exchange,
                                     struct curl_slist **ret_list);
 /* One line of a response's head; 0, -ENOMEM, -EMSGSIZE. */
 AW_MUST_CHECK int http_head_line(struct http_head *head, const char *line, size_t size);
-bool http_name_is(const char *name, const char *other);
 
 /* --- http_transfer.c */
 /* Waits for its places and addresses, and starts it. */
@@ -195,6 +223,13 @@ AW_MUST_CHECK AW_SUSPENDS int http_transfer_wait(struct http_transfer *transfer,
 /* Whether bytes of the request have gone out. */
 bool http_transfer_sent(const struct http_transfer *transfer);
 bool http_is_redirect(int status);
+
+/* --- http_upload.c */
+CURLcode http_upload_set_up(struct http_transfer *transfer, const struct aw_http_request *request);
+/* Has the caller write the body: 0 when all is written or no more is wanted, or why it ended. */
+AW_MUST_CHECK AW_SUSPENDS int http_upload_run(struct http_transfer *transfer,
+                                              const struct aw_http_request *request,
+                                              struct aw_error *reterr);
 
 /* --- http_exchange.c */
 /* Runs the request up to the head of the last response (COLLECT: to its end). On success the

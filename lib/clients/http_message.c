@@ -9,37 +9,16 @@
 #include <string.h>
 #include <strings.h>
 
-bool http_name_is(const char *name, const char *other)
-{
-    return strcasecmp(name, other) == 0;
-}
-
 /* --- requests --------------------------------------------------------------------------------- */
-
-static bool is_token(const char *text)
-{
-    static const char letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-                                  "0123456789!#$%&'*+-.^_`|~";
-    return text != NULL && text[0] != '\0' && text[strspn(text, letters)] == '\0';
-}
-
-/* No line may begin inside a value: what follows would be a header of somebody else's choice. */
-static bool is_value(const char *text)
-{
-    for (; text != NULL && *text != '\0'; text++)
-        if (((unsigned char)*text < ' ' && *text != '\t') || *text == 0x7f)
-            return false;
-    return text != NULL;
-}
 
 #define refuse(reterr, ...) aw_error_set_code(reterr, -EINVAL, "REQUEST", __VA_ARGS__)
 
 static int check_header(const struct aw_http_header *header, struct aw_error *reterr)
 {
-    if (!is_token(header->name))
+    if (!http_is_token(header->name))
         return refuse(reterr, "the header name \"%.60s\" is empty or holds characters that names "
                       "cannot have", header->name ? header->name : "");
-    if (!is_value(header->value))
+    if (!http_is_value(header->value))
         return refuse(reterr, "the value of the header %.60s is missing or holds a line break or "
                       "another control character", header->name);
     if (http_name_is(header->name, "Content-Length") ||
@@ -69,13 +48,51 @@ static int check_headers(const struct aw_http_request *request, struct aw_error 
     return 0;
 }
 
+static int check_body(const struct aw_http_request *request, const char *method,
+                      struct aw_error *reterr)
+{
+    bool has_body = request->body != NULL || request->write_body != NULL;
+    if (!has_body && request->body_size > 0)
+        return refuse(reterr, "the body is %s", "missing");
+    if (request->body != NULL && request->write_body != NULL)
+        return refuse(reterr, "the request has both %s and %s", "body", "write_body");
+    if (has_body && strcmp(method, "HEAD") == 0)
+        return refuse(reterr, "a %s request has no body", method);
+    return 0;
+}
+
+static bool has_header(const struct aw_http_request *request, const char *name)
+{
+    for (size_t i = 0; i < request->header_count; i++)
+        if (http_name_is(request->headers[i].name, name))
+            return true;
+    return false;
+}
+
+static int check_credentials(const struct aw_http_request *request, struct aw_error *reterr)
+{
+    int ways = (request->user != NULL) + (request->bearer != NULL) +
+               has_header(request, "Authorization");
+    if (ways > 1)
+        return refuse(reterr, "the request has %d kinds of credentials: give one of user, bearer "
+                      "and the header Authorization", ways);
+    if (request->user != NULL &&
+        (!http_is_value(request->user) || strchr(request->user, ':') != NULL))
+        return refuse(reterr, "the user's name holds a %s", "':' or a control character");
+    if (request->user == NULL && request->password != NULL)
+        return refuse(reterr, "there is a password without a %s", "user");
+    if (request->bearer != NULL && (!http_is_value(request->bearer) || request->bearer[0] == '\0'))
+        return refuse(reterr, "the token is %s", "empty or holds a control character");
+    return 0;
+}
+
 int aw_http_check(const struct aw_http_request *request, struct aw_error *reterr)
 {
     struct aw_http_origin origin;
     const char *method = request->method != NULL ? request->method : "GET";
-    if (!is_token(method) || strlen(method) > 32 || strcmp(method, "CONNECT") == 0)
+    if (!http_is_token(method) || strlen(method) > 32 || strcmp(method, "CONNECT") == 0)
         return refuse(reterr, "\"%.40s\" is no method of a request", method);
-    if (request->url == NULL || !is_value(request->url))
+    if (request->url == NULL || !http_is_value(request->url))
         return refuse(reterr, "the URL is %s",
                       request->url == NULL ? "missing" : "not one line of text");
     int result = aw_http_origin_of(request->url, &origin);
@@ -84,11 +101,10 @@ int aw_http_check(const struct aw_http_request *request, struct aw_error *reterr
     if (result < 0)
         return refuse(reterr, "the URL must be http://host[:port]/path or https://..., and is "
                       "\"%.100s\"", request->url);
-    if (request->body == NULL && request->body_size > 0)
-        return refuse(reterr, "the body is %s", "missing");
-    if (request->body != NULL && strcmp(method, "HEAD") == 0)
-        return refuse(reterr, "a %s request has no body", method);
-    return check_headers(request, reterr);
+    result = check_body(request, method, reterr);
+    if (result == 0)
+        result = check_headers(request, reterr);
+    return result == 0 ? check_credentials(request, reterr) : result;
 }
 
 static int add(struct curl_slist **list, const char *name, const char *value)
@@ -108,6 +124,16 @@ static int add(struct curl_slist **list, const char *name, const char *value)
     return 0;
 }
 
+static int add_token(struct curl_slist **list, const char *token)
+{
+    char *value;
+    if (asprintf(&value, "Bearer %s", token) < 0)
+        return -ENOMEM;
+    int result = add(list, "Authorization", value);
+    free(value);
+    return result;
+}
+
 /* Credentials go only where the caller sent them; what describes a body goes with it. */
 static bool stays_behind(const struct http_exchange *exchange, const char *name)
 {
@@ -115,8 +141,8 @@ static bool stays_behind(const struct http_exchange *exchange, const char *name)
                                 http_name_is(name, "Cookie") || http_name_is(name, "Host") ||
                                 http_name_is(name, "Proxy-Authorization")))
         return true;
-    return exchange->body == NULL && exchange->request->body != NULL &&
-           strncasecmp(name, "Content-", 8) == 0;
+    bool had_body = exchange->request->body != NULL || exchange->request->write_body != NULL;
+    return had_body && !exchange->has_body && strncasecmp(name, "Content-", 8) == 0;
 }
 
 int http_message_list(const struct http_exchange *exchange, struct curl_slist **ret_list)
@@ -139,6 +165,11 @@ int http_message_list(const struct http_exchange *exchange, struct curl_slist **
         result = add(&list, "Content-Type", NULL);
     if (result == 0 && !has_expect)
         result = add(&list, "Expect", NULL);
+    if (result == 0 && request->bearer != NULL && !exchange->left_home)
+        result = add_token(&list, request->bearer);
+    if (result == 0 && exchange->has_body && request->write_body != NULL &&
+        request->body_size == 0)
+        result = add(&list, "Transfer-Encoding", "chunked");
     if (result < 0) {
         http_curl.slist_free_all(list);
         return result;

@@ -106,6 +106,9 @@ int http_origin_of_proxy(const char *url, struct aw_http_origin *ret_origin)
     /* a port is demanded: the usual one of a proxy is nowhere agreed */
     const char *authority = strstr(url, "://") + 3;
     size_t length = strcspn(authority, "/?#");
+    const char *at = memrchr(authority, '@', length); /* a password may hold a colon */
+    length -= at != NULL ? (size_t)(at + 1 - authority) : 0;
+    authority = at != NULL ? at + 1 : authority;
     const char *colon = memrchr(authority, ':', length);
     const char *bracket = memrchr(authority, ']', length);
     bool has_port = colon != NULL && (bracket == NULL || colon > bracket);
@@ -116,23 +119,37 @@ int http_origin_of_proxy(const char *url, struct aw_http_origin *ret_origin)
     return 0;
 }
 
-int http_url_follow(const char *url, const char *location, char **ret_url)
+static int join(CURLU *parsed, const char *base, const char *link, char **ret_url)
 {
+    char *text = NULL;
+    CURLUcode code = http_curl.url_set(parsed, CURLUPART_URL, base, 0);
+    if (code == CURLUE_OK)
+        code = http_curl.url_set(parsed, CURLUPART_URL, link, CURLU_URLENCODE);
+    if (code == CURLUE_OK)
+        code = http_curl.url_get(parsed, CURLUPART_URL, &text, 0);
+    if (code != CURLUE_OK)
+        return code == CURLUE_OUT_OF_MEMORY ? -ENOMEM : -EINVAL;
+    struct aw_http_origin origin;
+    int result = aw_http_origin_of(text, &origin);
+    if (result == 0) {
+        *ret_url = strdup(text);
+        result = *ret_url != NULL ? 0 : -ENOMEM;
+    }
+    http_curl.free(text);
+    return result;
+}
+
+int aw_http_url_join(const char *base, const char *link, char **ret_url)
+{
+    int result = http_curl_load(NULL);
+    if (result < 0)
+        return result;
     CURLU *parsed = http_curl.url();
     if (parsed == NULL)
         return -ENOMEM;
-    char *text = NULL;
-    CURLUcode code = http_curl.url_set(parsed, CURLUPART_URL, url, 0);
-    if (code == CURLUE_OK)
-        code = http_curl.url_set(parsed, CURLUPART_URL, location, CURLU_URLENCODE);
-    if (code == CURLUE_OK)
-        code = http_curl.url_get(parsed, CURLUPART_URL, &text, 0);
+    result = join(parsed, base, link, ret_url);
     http_curl.url_cleanup(parsed);
-    if (code != CURLUE_OK)
-        return code == CURLUE_OUT_OF_MEMORY ? -ENOMEM : -EINVAL;
-    *ret_url = strdup(text);
-    http_curl.free(text);
-    return *ret_url != NULL ? 0 : -ENOMEM;
+    return result;
 }
 
 bool http_same_origin(const struct aw_http_origin *one, const struct aw_http_origin *other)

@@ -77,6 +77,11 @@ static size_t on_body(char *data, size_t size, size_t count, void *context)
             return fail(transfer, -EMSGSIZE);
         break;
     case HTTP_BODY_STREAM:
+        if (transfer->upload.writing) { /* its reader may be the one who writes: no pause */
+            if (bytes > transfer->body_max - transfer->body_size)
+                return fail(transfer, -EMSGSIZE);
+            break;
+        }
         if (transfer->body_size - transfer->body_start >= HTTP_STREAM_HIGH_BYTES) {
             transfer->paused = true;
             return CURL_WRITEFUNC_PAUSE;
@@ -92,26 +97,46 @@ static size_t on_body(char *data, size_t size, size_t count, void *context)
     return bytes;
 }
 
+/* The request goes out next: a CONNECT to the proxy and both handshakes are over. */
+static int on_connected(void *context, char *address, char *own_address, int port, int own_port)
+{
+    (void)address;
+    (void)own_address;
+    (void)port;
+    (void)own_port;
+    struct http_transfer *transfer = context;
+    transfer->reached = true;
+    return CURL_PREREQFUNC_OK;
+}
+
 /* --- setting up ------------------------------------------------------------------------------ */
 
-static CURLcode set_method(CURL *easy, const struct http_exchange *exchange)
+static CURLcode set_body(struct http_transfer *transfer, const struct http_exchange *exchange)
 {
+    CURL *easy = transfer->easy;
+    const struct aw_http_request *request = exchange->request;
+    if (exchange->has_body && request->write_body != NULL)
+        return http_upload_set_up(transfer, request);
+    bool has_bytes = exchange->has_body && request->body != NULL;
+    CURLcode code = http_curl.easy_setopt(easy, CURLOPT_POST, 1L);
+    if (code == CURLE_OK)
+        code = http_curl.easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE,
+                                     (curl_off_t)(has_bytes ? request->body_size : 0));
+    if (code == CURLE_OK)
+        code = http_curl.easy_setopt(easy, CURLOPT_POSTFIELDS, has_bytes ? request->body : "");
+    return code;
+}
+
+static CURLcode set_method(struct http_transfer *transfer, const struct http_exchange *exchange)
+{
+    CURL *easy = transfer->easy;
     const char *method = exchange->method;
     bool is_post = strcmp(method, "POST") == 0;
     if (strcmp(method, "HEAD") == 0)
         return http_curl.easy_setopt(easy, CURLOPT_NOBODY, 1L);
-    bool has_body = exchange->body != NULL || is_post || strcmp(method, "PUT") == 0 ||
+    bool has_body = exchange->has_body || is_post || strcmp(method, "PUT") == 0 ||
                     strcmp(method, "PATCH") == 0;
-    CURLcode code = CURLE_OK;
-    if (has_body) {
-        code = http_curl.easy_setopt(easy, CURLOPT_POST, 1L);
-        if (code == CURLE_OK)
-            code = http_curl.easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE,
-                                    (curl_off_t)exchange->body_size);
-        if (code == CURLE_OK)
-            code = http_curl.easy_setopt(easy, CURLOPT_POSTFIELDS,
-                                    exchange->body != NULL ? exchange->body : "");
-    }
+    CURLcode code = has_body ? set_body(transfer, exchange) : CURLE_OK;
     if (code == CURLE_OK && !is_post && (has_body || strcmp(method, "GET") != 0))
         code = http_curl.easy_setopt(easy, CURLOPT_CUSTOMREQUEST, method);
     return code;
@@ -127,15 +152,48 @@ static CURLcode set_limits(CURL *easy, const struct aw_http_client *client)
                                           (long)client->connect_timeout_ms);
     code = code ? code : http_curl.easy_setopt(easy, CURLOPT_DNS_CACHE_TIMEOUT, 3600L);
     code = code ? code : http_curl.easy_setopt(easy, CURLOPT_USERAGENT, client->user_agent);
-    code = code ? code
-                : http_curl.easy_setopt(easy, CURLOPT_PROXY, client->proxy ? client->proxy : "");
-    code = code ? code : http_curl.easy_setopt(easy, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
-    if (client->ca_file != NULL)
+    return code;
+}
+
+static CURLcode set_tls(CURL *easy, const struct aw_http_client *client)
+{
+    const char *key = client->key != NULL ? client->key : client->certificate;
+    CURLcode code = CURLE_OK;
+    if (client->ca_file != NULL) {
         code = code ? code : http_curl.easy_setopt(easy, CURLOPT_CAINFO, client->ca_file);
+        code = code ? code : http_curl.easy_setopt(easy, CURLOPT_PROXY_CAINFO, client->ca_file);
+    }
+    if (client->certificate != NULL) {
+        code = code ? code : http_curl.easy_setopt(easy, CURLOPT_SSLCERT, client->certificate);
+        code = code ? code : http_curl.easy_setopt(easy, CURLOPT_SSLKEY, key);
+    }
     if (client->accept_anybody) {
         code = code ? code : http_curl.easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, 0L);
         code = code ? code : http_curl.easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, 0L);
+        code = code ? code : http_curl.easy_setopt(easy, CURLOPT_PROXY_SSL_VERIFYPEER, 0L);
+        code = code ? code : http_curl.easy_setopt(easy, CURLOPT_PROXY_SSL_VERIFYHOST, 0L);
     }
+    return code;
+}
+
+/* The lists of hosts are ours to look at: "" keeps libcurl from looking at the environment's. */
+static CURLcode set_proxy(CURL *easy, const char *proxy)
+{
+    CURLcode code = http_curl.easy_setopt(easy, CURLOPT_PROXY, proxy != NULL ? proxy : "");
+    code = code ? code : http_curl.easy_setopt(easy, CURLOPT_NOPROXY, "");
+    code = code ? code : http_curl.easy_setopt(easy, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
+    return code;
+}
+
+static CURLcode set_credentials(CURL *easy, const struct http_exchange *exchange)
+{
+    const struct aw_http_request *request = exchange->request;
+    if (request->user == NULL || exchange->left_home)
+        return CURLE_OK;
+    CURLcode code = http_curl.easy_setopt(easy, CURLOPT_HTTPAUTH, (long)CURLAUTH_BASIC);
+    code = code ? code : http_curl.easy_setopt(easy, CURLOPT_USERNAME, request->user);
+    code = code ? code : http_curl.easy_setopt(easy, CURLOPT_PASSWORD,
+                                          request->password != NULL ? request->password : "");
     return code;
 }
 
@@ -147,6 +205,8 @@ static CURLcode set_callbacks(struct http_transfer *transfer)
     code = code ? code : http_curl.easy_setopt(easy, CURLOPT_HEADERDATA, transfer);
     code = code ? code : http_curl.easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
     code = code ? code : http_curl.easy_setopt(easy, CURLOPT_WRITEDATA, transfer);
+    code = code ? code : http_curl.easy_setopt(easy, CURLOPT_PREREQFUNCTION, on_connected);
+    code = code ? code : http_curl.easy_setopt(easy, CURLOPT_PREREQDATA, transfer);
     code = code ? code : http_curl.easy_setopt(easy, CURLOPT_ERRORBUFFER, transfer->message);
     return code;
 }
@@ -155,22 +215,24 @@ static int set_up(struct http_transfer *transfer, const struct http_exchange *ex
 {
     struct aw_http_client *client = transfer->client;
     int result = http_message_list(exchange, &transfer->headers);
-    const struct http_origin *resolved =
-        client->proxy_origin != NULL ? client->proxy_origin : transfer->origin;
     if (result == 0)
-        result = http_origin_list(resolved, &transfer->resolve);
+        result = http_origin_list(transfer->proxy != NULL ? transfer->proxy : transfer->origin,
+                                  &transfer->resolve);
     transfer->easy = result == 0 ? http_curl.easy_init() : NULL;
     if (transfer->easy == NULL)
         return -ENOMEM;
     CURL *easy = transfer->easy;
     CURLcode code = set_limits(easy, client);
+    code = code ? code : set_tls(easy, client);
+    code = code ? code : set_proxy(easy, transfer->proxy != NULL ? client->proxy : NULL);
+    code = code ? code : set_credentials(easy, exchange);
     code = code ? code : set_callbacks(transfer);
     code = code ? code : http_curl.easy_setopt(easy, CURLOPT_URL, exchange->url);
     code = code ? code : http_curl.easy_setopt(easy, CURLOPT_HTTPHEADER, transfer->headers);
     code = code ? code : http_curl.easy_setopt(easy, CURLOPT_RESOLVE, transfer->resolve);
     code = code ? code : http_curl.easy_setopt(easy, CURLOPT_FRESH_CONNECT,
-                                          exchange->request->fresh_connection ? 1L : 0L);
-    code = code ? code : set_method(easy, exchange);
+                                          exchange->fresh ? 1L : 0L);
+    code = code ? code : set_method(transfer, exchange);
     return code == CURLE_OK ? 0 : code == CURLE_OUT_OF_MEMORY ? -ENOMEM : -EIO;
 }
 
@@ -217,9 +279,12 @@ int http_transfer_start(struct http_transfer *transfer, struct aw_http_client *c
     int result = aw_http_origin_of(exchange->url, &name);
     if (result == 0)
         result = take_places(transfer, &name);
+    if (result == 0 && client->proxy_origin != NULL &&
+        http_proxy_skips(client->no_proxy != NULL ? client->no_proxy : "", name.host) == 0)
+        transfer->proxy = client->proxy_origin;
     if (result == 0)
-        result = http_origin_resolve(client->proxy_origin != NULL ? client->proxy_origin
-                                                                  : transfer->origin, reterr);
+        result = http_origin_resolve(transfer->proxy != NULL ? transfer->proxy : transfer->origin,
+                                     reterr);
     if (result < 0) {
         give_places_back(transfer);
         return result;
@@ -265,6 +330,10 @@ void http_transfer_done(struct http_transfer *transfer, CURLcode code)
     transfer->done = true;
     transfer->code = code;
     http_curl.easy_getinfo(transfer->easy, CURLINFO_OS_ERRNO, &transfer->os_error);
+    long connections = 1;
+    http_curl.easy_getinfo(transfer->easy, CURLINFO_NUM_CONNECTS, &connections);
+    transfer->reused = connections == 0;
+    http_curl.easy_getinfo(transfer->easy, CURLINFO_HTTP_CONNECTCODE, &transfer->proxy_status);
     drop_handle(transfer);
     aw_event_set(&transfer->progress);
 }
@@ -274,7 +343,7 @@ bool http_transfer_sent(const struct http_transfer *transfer)
     long sent = 0;
     if (transfer->easy != NULL)
         http_curl.easy_getinfo(transfer->easy, CURLINFO_REQUEST_SIZE, &sent);
-    return transfer->sent || sent > 0;
+    return transfer->sent || (transfer->reached && sent > 0);
 }
 
 void http_transfer_end(struct http_transfer *transfer)
@@ -288,5 +357,6 @@ void http_transfer_end(struct http_transfer *transfer)
     aw_http_response_free(&transfer->head.response);
     free(transfer->head.text);
     free(transfer->body);
+    free(transfer->upload.bytes);
     *transfer = (struct http_transfer){0};
 }

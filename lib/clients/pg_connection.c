@@ -30,9 +30,9 @@ void pg_connection_drop(struct pg_connection *connection, const char *format, ..
     }
 }
 
-void pg_connection_send(struct pg_connection *connection, struct pg_request *request)
+static void send_request(struct pg_connection *connection, struct pg_request *request,
+                         uint64_t now_ns)
 {
-    uint64_t now_ns = aw_now_ns();
     if (TAILQ_EMPTY(&connection->in_flight)) {
         connection->head_since_ns = now_ns;
     }
@@ -51,6 +51,27 @@ void pg_connection_send(struct pg_connection *connection, struct pg_request *req
     }
     request->run = NULL;
     aw_event_set(&connection->flush_wanted);
+}
+
+void pg_connection_send(struct pg_connection *connection, struct pg_request *request)
+{
+    uint64_t now_ns = aw_now_ns();
+    if (request->tidies) {
+        send_request(connection, request, now_ns);
+        return;
+    }
+    if (pg_tidy_is_due(connection, now_ns)) {
+        pg_tidy_send(connection);
+    }
+    send_request(connection, request, now_ns);
+    if (connection->lease != NULL) {
+        return; /* its own until it is given back, as new */
+    }
+    connection->untidy_since_ns = connection->untidy_since_ns != 0 ? connection->untidy_since_ns
+                                                                   : now_ns;
+    if (request->may_leave_traces && !connection->broken) {
+        pg_tidy_send(connection);
+    }
 }
 
 static int writer_task(void *argument)
@@ -88,24 +109,53 @@ static bool consume(struct pg_connection *connection)
     return PQstatus(connection->handle) == CONNECTION_OK;
 }
 
-/* 0 when there is something to read; an idle surplus connection retires after its time. */
+static bool is_idle(const struct pg_connection *connection)
+{
+    return TAILQ_EMPTY(&connection->in_flight) && connection->lease == NULL;
+}
+
+/* What is due in a session that has been idle for a while: it is cleaned; a surplus one retires. */
+static void use_idleness(struct pg_connection *connection)
+{
+    const struct aw_pg_pool *pool = connection->pool;
+    uint64_t now_ns = aw_now_ns();
+    if (!is_idle(connection)) {
+        return;
+    }
+    if (pool->open_count > 1 && now_ns - connection->idle_since_ns >=
+                                    pool->options.idle_timeout_ms * AW_NS_PER_MS) {
+        connection->retiring = true;
+    } else if (pg_tidy_is_due(connection, now_ns)) {
+        pg_tidy_send(connection);
+    }
+}
+
+static uint64_t idle_until_ns(const struct pg_connection *connection)
+{
+    const struct aw_pg_pool *pool = connection->pool;
+    if (!is_idle(connection)) {
+        return AW_NEVER;
+    }
+    uint64_t retires_ns = pool->open_count > 1
+                              ? connection->idle_since_ns +
+                                    pool->options.idle_timeout_ms * AW_NS_PER_MS
+                              : AW_NEVER;
+    uint64_t tidy_ns = pg_tidy_at_ns(connection);
+    return tidy_ns < retires_ns ? tidy_ns : retires_ns;
+}
+
+/* 0 when there is something to read, or idleness was of use. */
 static int wait_readable(struct pg_connection *connection)
 {
-    struct aw_pg_pool *pool = connection->pool;
     struct aw_scope scope;
-    bool surplus = TAILQ_EMPTY(&connection->in_flight) && connection->lease == NULL &&
-                   pool->open_count > 1;
-    aw_scope_enter(&scope, surplus ? aw_after_ms(pool->options.idle_timeout_ms) : AW_NEVER);
+    aw_scope_enter(&scope, idle_until_ns(connection));
     int status = aw_poll(PQsocket(connection->handle), POLLIN);
-    if (status == -ETIME && aw_scope_expired(&scope)) {
-        uint64_t idle_ns = aw_now_ns() - connection->idle_since_ns;
-        connection->retiring = connection->retiring ||
-                               (TAILQ_EMPTY(&connection->in_flight) && connection->lease == NULL &&
-                                pool->open_count > 1 &&
-                                idle_ns >= pool->options.idle_timeout_ms * AW_NS_PER_MS);
+    bool idle = status == -ETIME && aw_scope_expired(&scope);
+    aw_scope_leave(&scope);
+    if (idle) {
+        use_idleness(connection);
         status = 0;
     }
-    aw_scope_leave(&scope);
     return status < 0 ? status : 0;
 }
 
@@ -205,6 +255,7 @@ static void use_connection(struct pg_connection *connection)
     connection->broken = connection->retiring = connection->session_ended = false;
     connection->draining = false;
     connection->cancel_ended_ns = 0;
+    connection->untidy_since_ns = 0;
     connection->opened_ns = connection->idle_since_ns = aw_now_ns();
 
     aw_scope_enter(&connection->serving, AW_NEVER);

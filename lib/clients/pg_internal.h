@@ -8,6 +8,7 @@
  *   pg_receive.c     what comes back, matched to the request at the head
  *   pg_cancel.c      stopping the request at the head, on the server
  *   pg_lease.c       a connection for one task alone
+ *   pg_tidy.c        what one run leaves in its session does not reach the next
  *   pg_session.c     a connection outside the pool: under COPY, rows and listeners
  *
  * Who owns what: a request belongs to the task that runs it until that task abandons it; from
@@ -27,6 +28,8 @@
 
 /* How long a head may have run before nothing is sent behind it any more. */
 #define PG_SLOW_NS (20 * AW_NS_PER_MS)
+/* How long a trigger's traces may stay in a session. */
+#define PG_TIDY_NS (100 * AW_NS_PER_MS)
 /* How long an interrupted run waits for the server to stop it. */
 #define PG_STOP_WAIT_MS 5000u
 #define PG_BACKOFF_MIN_MS 100u
@@ -81,6 +84,8 @@ struct pg_request {
     bool session_ended;     /* the server's FATAL answered one of its statements: rolled back */
     bool ended_early;       /* so soon that the session was idle when it was told to end */
     bool stale_plan;
+    bool may_leave_traces; /* in the session: the cleaning goes behind it */
+    bool tidies;           /* it is the cleaning: nobody's, its connection frees it */
     bool commit_sent; /* the Sync or COMMIT may be on its way; before, nothing can have lasted */
 
     struct aw_pg_results *results;
@@ -109,6 +114,7 @@ struct pg_connection {
     uint64_t head_since_ns;
     uint64_t opened_ns;
     uint64_t idle_since_ns;
+    uint64_t untidy_since_ns; /* something ran in the session since its last cleaning; 0: not */
     uint64_t cancel_ended_ns; /* 0: never cancelled anything */
     struct pg_cancel *cancel; /* under way: nothing new is sent meanwhile */
     struct aw_pg_lease *lease; /* who has it alone, or NULL */
@@ -215,6 +221,19 @@ int pg_error_take(struct aw_error *error, int number, const char *where, const P
 AW_SUSPENDS void pg_receive(struct pg_connection *connection);
 /* How a request ended whose Sync has answered. */
 int pg_request_outcome(const struct pg_connection *connection, const struct pg_request *request);
+
+/* pg_tidy.c */
+/* Whether the session is to be cleaned before it carries anything else. */
+bool pg_tidy_is_due(const struct pg_connection *connection, uint64_t now_ns);
+/* When an idle one is; AW_NEVER: it is clean. */
+uint64_t pg_tidy_at_ns(const struct pg_connection *connection);
+void pg_tidy_send(struct pg_connection *connection);
+void pg_tidy_received(struct pg_connection *connection, const struct pg_request *request,
+                      int number);
+
+/* pg_sql.c */
+/* Past blanks and comments. */
+size_t pg_skip_blanks(const char *sql, size_t size);
 
 /* pg_cancel.c */
 void pg_cancel_head(struct pg_connection *connection);

@@ -78,6 +78,9 @@ static void finish_head(struct pg_connection *connection)
     connection->head_since_ns = now_ns;
     connection->idle_since_ns = now_ns;
     pg_cancel_head_changed(connection);
+    if (head->tidies) {
+        pg_tidy_received(connection, head, number);
+    }
     pg_request_finish(head, number);
 }
 

@@ -67,7 +67,7 @@ void pg_request_finish(struct pg_request *request, int number)
     request->state = PG_REQUEST_FINISHED;
     request->connection = NULL;
     request->number = number;
-    if (request->abandoned) {
+    if (request->abandoned || request->tidies) {
         pg_request_free(request);
     } else {
         aw_event_set(&request->finished);
@@ -125,6 +125,18 @@ static bool send_deallocate(struct pg_request *request, struct pg_connection *co
     return send_text(connection, sql);
 }
 
+static struct pg_cache_hit look_up(const struct pg_request *request,
+                                   struct pg_connection *connection,
+                                   const struct aw_pg_statement *statement)
+{
+    if (request->uncached) {
+        return (struct pg_cache_hit){
+            .answer = PG_CACHE_UNPREPARED,
+            .leaves_nothing = aw_pg_leaves_nothing(statement->sql, statement->sql_size)};
+    }
+    return pg_statement_cache_use(&connection->cache, statement->sql, statement->sql_size);
+}
+
 static bool send_statement(struct pg_request *request, struct pg_connection *connection,
                            uint32_t index)
 {
@@ -134,25 +146,23 @@ static bool send_statement(struct pg_request *request, struct pg_connection *con
     if (values == NULL) {
         return false;
     }
-    uint64_t name = 0;
-    uint64_t evicted = 0;
-    enum pg_cache_answer answer = PG_CACHE_UNPREPARED;
-    if (!request->uncached && aw_pg_is_plain(statement->sql, statement->sql_size)) {
-        answer = pg_statement_cache_use(&connection->cache, statement->sql, statement->sql_size,
-                                        &name, &evicted);
+    struct pg_cache_hit hit = {.answer = PG_CACHE_UNPREPARED};
+    if (aw_pg_is_plain(statement->sql, statement->sql_size)) {
+        hit = look_up(request, connection, statement);
     }
+    request->may_leave_traces = request->may_leave_traces || !hit.leaves_nothing;
     char text[PG_NAME_SIZE];
-    pg_statement_name(name, text);
+    pg_statement_name(hit.name, text);
     int count = (int)statement->parameter_count;
-    bool sent = evicted == 0 || send_deallocate(request, connection, index, evicted);
-    if (sent && answer == PG_CACHE_PREPARE) {
-        add_step(request, PG_STEP_PREPARE, index, name);
+    bool sent = hit.evicted == 0 || send_deallocate(request, connection, index, hit.evicted);
+    if (sent && hit.answer == PG_CACHE_PREPARE) {
+        add_step(request, PG_STEP_PREPARE, index, hit.name);
         sent = PQsendPrepare(connection->handle, text, sql, 0, NULL) == 1;
     }
     if (sent) {
-        add_step(request, PG_STEP_EXECUTE, index, name);
+        add_step(request, PG_STEP_EXECUTE, index, hit.name);
         int result =
-            answer == PG_CACHE_UNPREPARED
+            hit.answer == PG_CACHE_UNPREPARED
                 ? PQsendQueryParams(connection->handle, sql, count, NULL, values, NULL, NULL, 0)
                 : PQsendQueryPrepared(connection->handle, text, count, values, NULL, NULL, 0);
         sent = result == 1;

@@ -2,7 +2,6 @@
 #include "clients/pg_result.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -138,7 +137,10 @@ int pg_result_add(struct aw_pg_results *results, uint32_t statement, const PGres
 
 void pg_result_set_tag(struct aw_pg_results *results, uint32_t statement, PGresult *source)
 {
-    snprintf(results->results[statement].tag, PG_TAG_SIZE, "%s", PQcmdStatus(source));
+    const char *tag = PQcmdStatus(source);
+    size_t size = strnlen(tag, PG_TAG_SIZE - 1);
+    memcpy(results->results[statement].tag, tag, size);
+    results->results[statement].tag[size] = '\0';
 }
 
 /* --- reading --------------------------------------------------------------------------- */

@@ -1,4 +1,4 @@
-/* pg_rows.c - rows one by one: libpq's results of one row each (or a few, where it can).
+/* pg_rows.c - rows one by one: libpq's results of one row each.
  *
  * `head` is the first result: the columns, for as long as the rows are open. `result` is the one
  * the row at hand is in; it can be `head`. */

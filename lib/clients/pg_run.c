@@ -54,11 +54,13 @@ int pg_check_statement(const struct aw_pg_statement *statement, bool leased, con
 static int check_statement(const struct aw_pg_statement *statement, uint32_t index, uint32_t count,
                            size_t *size, struct aw_error *reterr)
 {
-    char where[32] = "";
-    if (count > 1) {
+    int status = pg_check_statement(statement, false, "", size, reterr);
+    if (status < 0 && count > 1) {
+        char where[32];
         snprintf(where, sizeof where, "statement %u: ", index + 1);
+        status = pg_check_statement(statement, false, where, size, reterr); /* says which */
     }
-    return pg_check_statement(statement, false, where, size, reterr);
+    return status;
 }
 
 static int check_run(const struct aw_pg_run *run, struct aw_error *reterr)

@@ -10,7 +10,6 @@
 #include <string.h>
 
 #define STOP_REPEAT_MS 250u
-#define ROWS_AT_ONCE 64 /* with a libpq that can hand out several rows in one result */
 
 /* --- errors ---------------------------------------------------------------------------- */
 
@@ -198,11 +197,7 @@ int pg_session_finish(struct pg_session *session, struct aw_error *reterr)
         } else if (is_error(result) && failed == 0) {
             failed = pg_session_error(result, reterr);
         } else if (!is_error(result) && kind != PGRES_COMMAND_OK && kind != PGRES_TUPLES_OK &&
-                   kind != PGRES_SINGLE_TUPLE && kind != PGRES_EMPTY_QUERY
-#ifdef LIBPQ_HAS_CHUNK_MODE
-                   && kind != PGRES_TUPLES_CHUNK
-#endif
-        ) {
+                   kind != PGRES_SINGLE_TUPLE && kind != PGRES_EMPTY_QUERY) {
             status =
                 aw_error_set(reterr, -EPROTO, "the server answered with %s", PQresStatus(kind));
         }
@@ -220,14 +215,9 @@ static bool send_statement(struct pg_session *session, const struct aw_pg_statem
 {
     int sent = PQsendQueryParams(session->handle, sql, (int)statement->parameter_count, NULL,
                                  values, NULL, NULL, 0);
-    if (sent == 1 && by_row) {
-#ifdef LIBPQ_HAS_CHUNK_MODE
-        return PQsetChunkedRowsMode(session->handle, ROWS_AT_ONCE) == 1;
-#else
-        return PQsetSingleRowMode(session->handle) == 1;
-#endif
-    }
-    return sent == 1;
+    /* Not PQsetChunkedRowsMode of libpq 17: it keeps rows back until there are enough of them, and
+     * drops those before an error. */
+    return sent == 1 && (!by_row || PQsetSingleRowMode(session->handle) == 1);
 }
 
 int pg_session_run(struct pg_session *session, const struct aw_pg_statement *statement, bool by_row,

@@ -4,7 +4,7 @@
  * The server drops comments and empty statements before it looks, so both are skipped here too: a
  * gate that reads ";COMMIT" or a commented COMMIT as harmless lets one job end another's
  * transaction. */
-#include <await/pg.h>
+#include "clients/pg_internal.h"
 
 #include <string.h>
 
@@ -40,11 +40,11 @@ static size_t skip_block_comment(const char *sql, size_t size, size_t at)
     return size;
 }
 
-static size_t skip_to_word(const char *sql, size_t size)
+size_t pg_skip_blanks(const char *sql, size_t size)
 {
     size_t at = 0;
     while (at < size) {
-        if (is_space(sql[at]) || sql[at] == ';' || sql[at] == '(') {
+        if (is_space(sql[at])) {
             at++;
         } else if (at + 1 < size && sql[at] == '-' && sql[at + 1] == '-') {
             while (at < size && sql[at] != '\n' && sql[at] != '\r') {
@@ -55,6 +55,16 @@ static size_t skip_to_word(const char *sql, size_t size)
         } else {
             break;
         }
+    }
+    return at;
+}
+
+static size_t skip_to_word(const char *sql, size_t size)
+{
+    size_t at = pg_skip_blanks(sql, size);
+    while (at < size && (sql[at] == ';' || sql[at] == '(')) {
+        at++;
+        at += pg_skip_blanks(sql + at, size - at);
     }
     return at;
 }

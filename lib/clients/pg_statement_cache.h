@@ -17,7 +17,7 @@
 
 enum pg_cache_answer {
     PG_CACHE_UNPREPARED, /* send the text */
-    PG_CACHE_PREPARE,    /* prepare it under `name` first; if `evicted` is not 0 deallocate that */
+    PG_CACHE_PREPARE,    /* prepare it under `name` first */
     PG_CACHE_READY,      /* send `name` */
 };
 
@@ -27,6 +27,7 @@ struct pg_cached_statement {
     uint64_t hash;
     uint64_t used; /* the cache's clock at the last use */
     uint64_t name; /* 0: seen once, not prepared */
+    bool leaves_nothing; /* pg_tidy_text.c */
 };
 
 struct pg_statement_cache {
@@ -37,14 +38,21 @@ struct pg_statement_cache {
     uint64_t names;
 };
 
+/* What the cache says of a text. */
+struct pg_cache_hit {
+    enum pg_cache_answer answer;
+    uint64_t name;
+    uint64_t evicted;    /* to be deallocated first, or 0 */
+    bool leaves_nothing; /* in its session, as far as the text says */
+};
+
 /* Never fails: without memory the cache is off. */
 void pg_statement_cache_init(struct pg_statement_cache *cache, uint32_t capacity);
 /* Frees everything and switches it off. */
 void pg_statement_cache_clear(struct pg_statement_cache *cache);
 
-enum pg_cache_answer pg_statement_cache_use(struct pg_statement_cache *cache, const char *text,
-                                            size_t text_size, uint64_t *ret_name,
-                                            uint64_t *ret_evicted);
+struct pg_cache_hit pg_statement_cache_use(struct pg_statement_cache *cache, const char *text,
+                                           size_t text_size);
 void pg_statement_cache_forget(struct pg_statement_cache *cache, uint64_t name);
 
 /* "aw_17" */

@@ -2,6 +2,7 @@
 #include "clients/redis_command.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #define HEADER_SIZE_MAX 24 /* "$" or "*", at most 20 digits, CR LF; and CR LF behind an argument */
 
@@ -78,4 +79,36 @@ size_t redis_command_size(size_t count, const size_t sizes[])
             __builtin_add_overflow(total, (size_t)HEADER_SIZE_MAX, &total))
             return SIZE_MAX;
     return total;
+}
+
+/* A count or a length: its mark, the number, the end of the line. */
+static char *write_number(char *at, char mark, size_t number)
+{
+    char digits[HEADER_SIZE_MAX];
+    char *first = digits + sizeof digits;
+    *--first = '\n';
+    *--first = '\r';
+    do {
+        *--first = (char)('0' + number % 10);
+        number /= 10;
+    } while (number > 0);
+    *--first = mark;
+    size_t size = (size_t)(digits + sizeof digits - first);
+    memcpy(at, first, size);
+    return at + size;
+}
+
+size_t redis_command_write(char *buffer, size_t count, const char *const arguments[],
+                           const size_t sizes[])
+{
+    char *at = write_number(buffer, '*', count);
+    for (size_t i = 0; i < count; i++) {
+        at = write_number(at, '$', sizes[i]);
+        if (sizes[i] > 0)
+            memcpy(at, arguments[i], sizes[i]);
+        at += sizes[i];
+        *at++ = '\r';
+        *at++ = '\n';
+    }
+    return (size_t)(at - buffer);
 }

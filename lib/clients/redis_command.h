@@ -58,7 +58,13 @@ struct redis_command *redis_list_take(struct redis_command_list *list);
 void redis_command_answer(struct redis_command *command, int result, const char *code,
                           const char *text, struct aw_redis_reply *reply);
 
-/* The size of the command on the wire; SIZE_MAX when it cannot be told. */
+/* The most that the command may need on the wire; SIZE_MAX when it cannot be told. */
 size_t redis_command_size(size_t count, const size_t sizes[]);
+
+/* Writes it as the server reads it (RESP arrays of bulk strings) into a buffer of at least
+ * redis_command_size; how many bytes it has become. hiredis' formatter uses printf for every
+ * argument, a third of the time of a small command. */
+size_t redis_command_write(char *buffer, size_t count, const char *const arguments[],
+                           const size_t sizes[]);
 
 #endif

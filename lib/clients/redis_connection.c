@@ -80,41 +80,17 @@ static int reserve_output(struct redis_connection *connection, size_t more)
     return 0;
 }
 
-/* "*3\r\n" or "$5\r\n" */
-static char *put_header(char *at, char type, size_t number)
-{
-    char digits[20];
-    int count = 0;
-    do
-        digits[count++] = (char)('0' + number % 10);
-    while ((number /= 10) > 0);
-    *at++ = type;
-    while (count > 0)
-        *at++ = digits[--count];
-    *at++ = '\r';
-    *at++ = '\n';
-    return at;
-}
-
-/* Appends the command's bytes to the output; wire_size is an upper bound of theirs. By hand and not
- * by hiredis, which makes a copy of its own: this is the hottest path of a client. */
+/* Appends the command's bytes to the output. */
 static int format(struct redis_connection *connection, const struct redis_command *command)
 {
-    int result = reserve_output(connection, command->wire_size);
+    size_t most = redis_command_size(command->count, command->sizes);
+    int result = reserve_output(connection, most);
     if (result < 0)
         return result;
-    char *begin = connection->output + connection->output_size;
-    char *at = put_header(begin, '*', command->count);
-    for (size_t i = 0; i < command->count; i++) {
-        at = put_header(at, '$', command->sizes[i]);
-        if (command->sizes[i] > 0)
-            memcpy(at, command->arguments[i], command->sizes[i]);
-        at += command->sizes[i];
-        *at++ = '\r';
-        *at++ = '\n';
-    }
-    connection->output_size += (size_t)(at - begin);
-    connection->gathered_position += (uint64_t)(at - begin);
+    size_t size = redis_command_write(connection->output + connection->output_size, command->count,
+                                      command->arguments, command->sizes);
+    connection->output_size += size;
+    connection->gathered_position += (uint64_t)size;
     return 0;
 }
 

@@ -4,6 +4,7 @@
 #ifndef CORE_SANITIZE_H
 #define CORE_SANITIZE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #if defined(__has_feature)
@@ -37,11 +38,11 @@
 
 /* What the tools keep for one stack. */
 struct sanitize_stack {
-    void *fake_stack;     /* ASan's, while the stack is suspended */
-    const void *bottom;   /* bounds of the stack, as ASan wants them */
+    void *fake_stack;   /* ASan's, while the stack is suspended */
+    const void *bottom; /* bounds of the stack, as ASan wants them */
     size_t size;
     void *thread_fiber;   /* TSan's name for the stack */
-    unsigned valgrind_id;
+    unsigned valgrind_id; /* 0: not under Valgrind */
 };
 
 /* For the two functions that leave a stack for good or begin on one: TSan pushes a frame at entry
@@ -86,14 +87,16 @@ static inline void sanitize_stack_reused(struct sanitize_stack *stack)
 #endif
 #ifdef SANITIZE_VALGRIND
     /* memcheck takes what lies below a stack pointer for gone */
-    (void)VALGRIND_MAKE_MEM_DEFINED(stack->bottom, stack->size);
+    if (stack->valgrind_id != 0)
+        (void)VALGRIND_MAKE_MEM_DEFINED(stack->bottom, stack->size);
 #endif
     (void)stack;
 }
 
 /* Just before a switch. A stack that ends here passes `ends`: its fake stack is freed. */
-static inline __attribute__((always_inline)) void
-sanitize_switch_begin(struct sanitize_stack *from, struct sanitize_stack *to, int ends)
+static inline __attribute__((always_inline)) void sanitize_switch_begin(struct sanitize_stack *from,
+                                                                        struct sanitize_stack *to,
+                                                                        int ends)
 {
 #ifdef SANITIZE_ADDRESS
     __sanitizer_start_switch_fiber(ends ? NULL : &from->fake_stack, to->bottom, to->size);
@@ -108,8 +111,8 @@ sanitize_switch_begin(struct sanitize_stack *from, struct sanitize_stack *to, in
 
 /* First thing on arrival. `self` NULL: a stack that runs for the first time; `root` then learns the
  * bounds of the thread's own stack, which nobody else knows. */
-static inline __attribute__((always_inline)) void
-sanitize_switch_end(struct sanitize_stack *self, struct sanitize_stack *root)
+static inline __attribute__((always_inline)) void sanitize_switch_end(struct sanitize_stack *self,
+                                                                      struct sanitize_stack *root)
 {
 #ifdef SANITIZE_ADDRESS
     const void *bottom;
@@ -122,6 +125,27 @@ sanitize_switch_end(struct sanitize_stack *self, struct sanitize_stack *root)
 #endif
     (void)self;
     (void)root;
+}
+
+/* What the kernel has written behind memcheck's back, which knows no operation of the ring. */
+static inline void sanitize_written(const void *memory, size_t size)
+{
+#ifdef SANITIZE_VALGRIND
+    (void)VALGRIND_MAKE_MEM_DEFINED(memory, size);
+#endif
+    (void)memory;
+    (void)size;
+}
+
+/* Valgrind runs one thread at a time, and up to 3.19 at least keeps the others out while one is in
+ * io_uring_enter: a wait there for a thread's answer has to end by itself, or it never comes. */
+static inline bool sanitize_waits_must_end(void)
+{
+#ifdef SANITIZE_VALGRIND
+    return RUNNING_ON_VALGRIND;
+#else
+    return false;
+#endif
 }
 
 static inline void sanitize_root(struct sanitize_stack *root)

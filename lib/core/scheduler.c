@@ -15,8 +15,9 @@
 /* Resumes before the loop looks at I/O and timers again: two tasks that wake each other for ever
  * must not starve the rest. */
 #define TURN_BUDGET 512u
+#define STACKS_AGE_NS (UINT64_C(1) << 30) /* about a second */
 
-static _Thread_local struct scheduler *here;
+_Thread_local struct scheduler *scheduler_of_thread;
 
 _Noreturn void core_bug(const char *file, int line, const char *condition)
 {
@@ -25,17 +26,12 @@ _Noreturn void core_bug(const char *file, int line, const char *condition)
     abort();
 }
 
-struct scheduler *scheduler_here(void)
-{
-    return here;
-}
-
 void scheduler_open(struct scheduler *scheduler, const struct aw_options *options,
                     uint64_t (*now_ns)(void))
 {
-    core_assert(!here);
-    size_t stack_size = options && options->stack_size_bytes ? options->stack_size_bytes
-                                                             : STACK_SIZE_DEFAULT;
+    core_assert(!scheduler_here());
+    size_t stack_size =
+        options && options->stack_size_bytes ? options->stack_size_bytes : STACK_SIZE_DEFAULT;
     if (stack_size < STACK_SIZE_MIN)
         stack_size = STACK_SIZE_MIN;
     memset(scheduler, 0, sizeof *scheduler);
@@ -44,16 +40,15 @@ void scheduler_open(struct scheduler *scheduler, const struct aw_options *option
         scheduler->tasks_max = TASKS_MAX;
     scheduler->now_ns = now_ns;
     scheduler->turn_began_ns = now_ns();
+    scheduler->stacks_aged_ns = scheduler->turn_began_ns;
     stack_pool_init(&scheduler->stacks, stack_size);
     sanitize_root(&scheduler->root_sanitize);
-    here = scheduler;
+    scheduler_of_thread = scheduler;
 }
 
-static void reap(struct scheduler *scheduler)
+static void reap_zombie(struct scheduler *scheduler)
 {
     struct aw_task *task = scheduler->zombie;
-    if (!task)
-        return;
     scheduler->zombie = NULL;
     stack_return(&scheduler->stacks, task->stack);
     task->stack = NULL;
@@ -61,13 +56,19 @@ static void reap(struct scheduler *scheduler)
         scheduler_free_task(task);
 }
 
+static inline void reap(struct scheduler *scheduler)
+{
+    if (scheduler->zombie)
+        reap_zombie(scheduler);
+}
+
 void scheduler_close(struct scheduler *scheduler)
 {
-    core_assert(scheduler == here && !scheduler->current);
+    core_assert(scheduler == scheduler_here() && !scheduler->current);
     reap(scheduler);
     stack_pool_destroy(&scheduler->stacks);
     timers_free(&scheduler->timers);
-    here = NULL;
+    scheduler_of_thread = NULL;
 }
 
 static void make_ready(struct scheduler *scheduler, struct aw_task *task)
@@ -105,8 +106,7 @@ SANITIZE_NO_FRAME void scheduler_switch(struct scheduler *scheduler)
         loop_watch_leave(&scheduler->watch, self);
     struct context *from = self ? &self->context : &scheduler->root;
     struct context *to = next ? &next->context : &scheduler->root;
-    struct sanitize_stack *from_stack =
-        self ? &self->stack->sanitize : &scheduler->root_sanitize;
+    struct sanitize_stack *from_stack = self ? &self->stack->sanitize : &scheduler->root_sanitize;
     struct sanitize_stack *to_stack = next ? &next->stack->sanitize : &scheduler->root_sanitize;
 
     scheduler->current = next;
@@ -128,6 +128,10 @@ static SANITIZE_NO_FRAME void run_turn(struct scheduler *scheduler)
 void scheduler_run(struct scheduler *scheduler)
 {
     scheduler->turn_began_ns = scheduler->now_ns();
+    if (scheduler->turn_began_ns - scheduler->stacks_aged_ns >= STACKS_AGE_NS) {
+        scheduler->stacks_aged_ns = scheduler->turn_began_ns;
+        stack_pool_age(&scheduler->stacks);
+    }
     struct timer *timer;
     while ((timer = timers_pop_expired(&scheduler->timers, scheduler->turn_began_ns))) {
         struct aw_task *task = (struct aw_task *)((char *)timer - offsetof(struct aw_task, timer));
@@ -145,6 +149,15 @@ void scheduler_run(struct scheduler *scheduler)
     scheduler->budget = TURN_BUDGET;
     if (scheduler->ready_first)
         run_turn(scheduler);
+}
+
+uint64_t scheduler_next_ns(const struct scheduler *scheduler)
+{
+    uint64_t timer_ns = timers_next(&scheduler->timers);
+    if (!stack_pool_has_surplus(&scheduler->stacks))
+        return timer_ns;
+    uint64_t age_ns = scheduler->stacks_aged_ns + STACKS_AGE_NS;
+    return age_ns < timer_ns ? age_ns : timer_ns;
 }
 
 bool scheduler_has_ready(const struct scheduler *scheduler)
@@ -180,7 +193,7 @@ static void unlist_all(struct scheduler *scheduler, struct aw_task *task)
 static SANITIZE_NO_FRAME void task_main(void *argument)
 {
     struct aw_task *task = argument;
-    struct scheduler *scheduler = here;
+    struct scheduler *scheduler = scheduler_here();
 
     sanitize_switch_end(NULL, &scheduler->root_sanitize);
     reap(scheduler);
@@ -188,12 +201,14 @@ static SANITIZE_NO_FRAME void task_main(void *argument)
     if (task->result >= 0 && task->kept_error < 0)
         task->result = task->kept_error;
     core_assert(task->scope == &task->root_scope); /* a scope was entered and not left */
-    group_settle(&task->children);
+    if (task->children.first)
+        group_settle(&task->children);
     task->state = TASK_FINISHED;
     task->finish_order = ++scheduler->finish_count;
     unlist_all(scheduler, task);
     scheduler->task_count--;
-    wait_list_grant_all(&task->joiners);
+    if (task->joiners.first)
+        wait_list_grant_all(&task->joiners);
     group_child_settled(task);
     scheduler->zombie = task;
     scheduler_switch(scheduler);
@@ -210,9 +225,10 @@ int scheduler_spawn(struct scheduler *scheduler, struct aw_group *group, aw_func
     int result = timers_reserve(&scheduler->timers, scheduler->task_count + 1);
     if (result < 0)
         return result;
-    struct aw_task *task = calloc(1, sizeof *task);
+    struct aw_task *task = malloc(sizeof *task); /* faster than calloc, which has no cache */
     if (!task)
         return -ENOMEM;
+    memset(task, 0, sizeof *task);
     result = stack_take(&scheduler->stacks, &task->stack);
     if (result < 0) {
         free(task);
@@ -250,18 +266,9 @@ uint64_t task_deadline(const struct aw_task *task)
     return nearest;
 }
 
-int task_interruption(const struct aw_task *task)
+int deadline_interruption(uint64_t deadline_ns)
 {
-    uint64_t nearest = AW_NEVER;
-    for (const struct aw_scope *scope = task->scope; scope; scope = scope->outer) {
-        if (scope->cancelled)
-            return -ECANCELED;
-        if (scope->deadline_ns < nearest)
-            nearest = scope->deadline_ns;
-        if (scope->shield)
-            break;
-    }
-    return nearest != AW_NEVER && here->now_ns() >= nearest ? -ETIME : 0;
+    return scheduler_here()->now_ns() >= deadline_ns ? -ETIME : 0;
 }
 
 void task_interrupt(struct aw_task *task)
@@ -277,9 +284,11 @@ void wake(struct aw_task *task, int result)
 {
     if (task->state != TASK_PARKED)
         return;
-    timer_disarm(&here->timers, &task->timer);
+    struct scheduler *scheduler = scheduler_here();
+    if (task->timer.position != 0)
+        timer_disarm(&scheduler->timers, &task->timer);
     task->wake_result = result;
-    make_ready(here, task);
+    make_ready(scheduler, task);
 }
 
 static int suspend(struct scheduler *scheduler, const char *where, bool interruptible,
@@ -302,12 +311,13 @@ static int suspend(struct scheduler *scheduler, const char *where, bool interrup
 
 int park_until(const char *where, uint64_t deadline_ns)
 {
-    struct scheduler *scheduler = here;
+    struct scheduler *scheduler = scheduler_here();
     core_assert(scheduler && scheduler->current); /* suspending outside a task */
-    int interruption = task_interruption(scheduler->current);
-    if (interruption < 0)
-        return interruption;
-    uint64_t nearest = task_deadline(scheduler->current);
+    uint64_t nearest;
+    if (task_is_cancelled(scheduler->current, &nearest))
+        return -ECANCELED;
+    if (nearest != AW_NEVER && deadline_interruption(nearest) < 0)
+        return -ETIME;
     return suspend(scheduler, where, true, deadline_ns < nearest ? deadline_ns : nearest);
 }
 
@@ -318,13 +328,14 @@ int park(const char *where)
 
 int park_shielded(const char *where)
 {
-    core_assert(here && here->current);
-    return suspend(here, where, false, AW_NEVER);
+    struct scheduler *scheduler = scheduler_here();
+    core_assert(scheduler && scheduler->current);
+    return suspend(scheduler, where, false, AW_NEVER);
 }
 
 void yield_shielded(void)
 {
-    struct scheduler *scheduler = here;
+    struct scheduler *scheduler = scheduler_here();
     core_assert(scheduler && scheduler->current);
     struct aw_task *task = scheduler->current;
     task->state = TASK_READY;

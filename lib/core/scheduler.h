@@ -21,6 +21,7 @@
 #include <await/scope.h>
 #include <await/sync.h>
 #include <await/task.h>
+#include <errno.h>
 
 #define TASK_NAME_SIZE 32
 #define STACK_SIZE_MAX ((size_t)1 << 30)
@@ -32,14 +33,14 @@ struct aw_task {
     struct stack *stack; /* NULL once finished and reaped */
     struct timer timer;
     struct aw_task *next_ready;
-    struct aw_scope *scope;      /* the innermost one */
-    struct aw_scope root_scope;  /* aw_cancel cancels it */
-    const char *where;           /* what it is parked on */
-    uint64_t state_since_ns;     /* when the turn began in which it parked or was made */
+    struct aw_scope *scope;     /* the innermost one */
+    struct aw_scope root_scope; /* aw_cancel cancels it */
+    const char *where;          /* what it is parked on */
+    uint64_t state_since_ns;    /* when the turn began in which it parked or was made */
     int wake_result;
     uint8_t state;
-    bool interruptible;          /* the park it is in may be ended by its scopes */
-    bool handle_held;            /* somebody will aw_await or aw_detach it */
+    bool interruptible; /* the park it is in may be ended by its scopes */
+    bool handle_held;   /* somebody will aw_await or aw_detach it */
 
     aw_function function;
     void *argument;
@@ -74,6 +75,7 @@ struct scheduler {
     struct timer_heap timers;
     uint64_t (*now_ns)(void);
     uint64_t turn_began_ns;
+    uint64_t stacks_aged_ns;
     struct loop_watch watch;
     uint64_t finish_count;
     uint32_t task_count;
@@ -82,7 +84,11 @@ struct scheduler {
 };
 
 /* The scheduler of this thread, NULL outside aw_run. */
-struct scheduler *scheduler_here(void);
+extern _Thread_local struct scheduler *scheduler_of_thread;
+static inline struct scheduler *scheduler_here(void)
+{
+    return scheduler_of_thread;
+}
 
 /* The thread may not have one. */
 void scheduler_open(struct scheduler *scheduler, const struct aw_options *options,
@@ -96,6 +102,10 @@ AW_MUST_CHECK int scheduler_spawn(struct scheduler *scheduler, struct aw_group *
 /* From the root: wakes what is due, runs what is ready until nothing is or the budget is spent. */
 void scheduler_run(struct scheduler *scheduler);
 
+/* Until when the loop may wait if no I/O completes: the nearest timer, or the next look at stacks
+ * that nobody uses any more. */
+uint64_t scheduler_next_ns(const struct scheduler *scheduler);
+
 /* Whether the loop must not wait: a task is ready, or will be at the next turn. */
 bool scheduler_has_ready(const struct scheduler *scheduler);
 
@@ -108,8 +118,33 @@ void scheduler_free_task(struct aw_task *task);
 /* Wakes the task if it is parked and its scopes say that it must not wait any longer. */
 void task_interrupt(struct aw_task *task);
 
-/* 0, -ECANCELED or -ETIME: what the task's scopes say now. */
-int task_interruption(const struct aw_task *task);
+/* The scopes that reach the task, as one: whether any is cancelled, and the nearest deadline. */
+static inline bool task_is_cancelled(const struct aw_task *task, uint64_t *ret_deadline_ns)
+{
+    uint64_t nearest = AW_NEVER;
+    for (const struct aw_scope *scope = task->scope; scope; scope = scope->outer) {
+        if (scope->cancelled)
+            return true;
+        if (scope->deadline_ns < nearest)
+            nearest = scope->deadline_ns;
+        if (scope->shield)
+            break;
+    }
+    *ret_deadline_ns = nearest;
+    return false;
+}
+
+/* 0 or -ETIME. */
+int deadline_interruption(uint64_t deadline_ns);
+
+/* 0, -ECANCELED or -ETIME: what the task's scopes say now. Every suspension asks, hence inline. */
+static inline int task_interruption(const struct aw_task *task)
+{
+    uint64_t deadline_ns;
+    if (task_is_cancelled(task, &deadline_ns))
+        return -ECANCELED;
+    return deadline_ns == AW_NEVER ? 0 : deadline_interruption(deadline_ns);
+}
 
 /* The nearest deadline of the scopes that reach the task. */
 uint64_t task_deadline(const struct aw_task *task);
@@ -131,7 +166,6 @@ AW_SUSPENDS void group_settle(struct aw_group *group);
 
 /* Aborts with one line on standard error: a broken invariant inside the library. */
 _Noreturn void core_bug(const char *file, int line, const char *condition);
-#define core_assert(condition) \
-    ((condition) ? (void)0 : core_bug(__FILE__, __LINE__, #condition))
+#define core_assert(condition) ((condition) ? (void)0 : core_bug(__FILE__, __LINE__, #condition))
 
 #endif

@@ -17,6 +17,7 @@
 /* A stack whose page this far below its top was touched gives its memory back when it is returned.
  */
 #define DEEP_BYTES (32u * 1024)
+#define DEEP_LOOKS 16u
 
 struct stack_slab {
     struct stack_slab *next;
@@ -45,6 +46,7 @@ void stack_pool_destroy(struct stack_pool *pool)
     pool->warm = NULL;
     pool->cold = NULL;
     pool->warm_count = 0;
+    pool->warm_least = 0;
 }
 
 static int install_guard(struct stack_pool *pool, void *page)
@@ -103,6 +105,8 @@ int stack_take(struct stack_pool *pool, struct stack **ret_stack)
     if (stack) {
         pool->warm = stack->next;
         pool->warm_count--;
+        if (pool->warm_count < pool->warm_least)
+            pool->warm_least = pool->warm_count;
     } else {
         stack = pool->cold;
         pool->cold = stack->next;
@@ -112,31 +116,102 @@ int stack_take(struct stack_pool *pool, struct stack **ret_stack)
     return 0;
 }
 
-static bool was_used_deeply(const struct stack *stack)
+typedef uint64_t wide __attribute__((vector_size(16)));
+#define PROBE_WIDES 16u
+
+/* Whether the 256 bytes that begin so far below the top hold anything but zeros, as fresh pages do.
+ */
+static bool was_written(const struct stack *stack, size_t below_top)
+{
+    const char *top = (const char *)stack->bottom + stack->size;
+    const wide *probe = (const wide *)(const void *)(top - below_top);
+    wide seen = {0};
+    for (unsigned i = 0; i < PROBE_WIDES; i++)
+        seen |= probe[i];
+    return (seen[0] | seen[1]) != 0;
+}
+
+/* To look at a page that nobody used costs a page fault, as much as most tasks take in all. So the
+ * end of the first page, which is there, answers for it; frames may leave gaps, therefore the page
+ * far down is looked at every now and then all the same. */
+static bool was_used_deeply(struct stack_pool *pool, const struct stack *stack)
 {
     if (stack->size <= DEEP_BYTES)
         return false;
-    /* fresh pages read as zero, so anything else means a frame reached this far down */
-    const char *top = (const char *)stack->bottom + stack->size;
-    const uint64_t *probe = (const uint64_t *)(const void *)(top - DEEP_BYTES);
-    for (unsigned i = 0; i < 64; i++)
-        if (probe[i] != 0)
-            return true;
-    return false;
+    bool look = ++pool->return_count % DEEP_LOOKS == 0 || was_written(stack, pool->page_size);
+    return look && was_written(stack, DEEP_BYTES);
+}
+
+static struct stack *merge(struct stack *left, struct stack *right)
+{
+    struct stack *first = NULL;
+    struct stack **last = &first;
+    while (left && right) {
+        struct stack **lower = (uintptr_t)left->bottom < (uintptr_t)right->bottom ? &left : &right;
+        *last = *lower;
+        last = &(*lower)->next;
+        *lower = *last;
+    }
+    *last = left ? left : right;
+    return first;
+}
+
+static struct stack *sort_by_address(struct stack *list, uint32_t count)
+{
+    if (count < 2)
+        return list;
+    struct stack *middle = list;
+    for (uint32_t i = 1; i < count / 2; i++)
+        middle = middle->next;
+    struct stack *right = middle->next;
+    middle->next = NULL;
+    return merge(sort_by_address(list, count / 2), sort_by_address(right, count - count / 2));
+}
+
+/* Makes those cold that were returned longest ago. Neighbours in memory go in one call, the guards
+ * between them included, which outlast it. */
+static void trim(struct stack_pool *pool, uint32_t count)
+{
+    struct stack **cut = &pool->warm;
+    for (uint32_t i = count; i < pool->warm_count; i++)
+        cut = &(*cut)->next;
+    struct stack *first = sort_by_address(*cut, count);
+    *cut = NULL;
+    pool->warm_count -= count;
+    struct stack *stack = first;
+    struct stack *last = NULL;
+    while (stack) {
+        char *begin = stack->bottom;
+        do {
+            last = stack;
+            stack = stack->next;
+        } while (stack && (char *)stack->bottom == (char *)last->bottom + pool->stack_size);
+        (void)madvise(begin, (size_t)((char *)last->bottom + last->size - begin), MADV_DONTNEED);
+    }
+    if (last) {
+        last->next = pool->cold;
+        pool->cold = first;
+    }
 }
 
 void stack_return(struct stack_pool *pool, struct stack *stack)
 {
     sanitize_stack_reused(&stack->sanitize);
-    if (pool->warm_count < STACKS_WARM) {
-        if (was_used_deeply(stack))
-            (void)madvise(stack->bottom, stack->size - DEEP_BYTES / 2, MADV_DONTNEED);
-        stack->next = pool->warm;
-        pool->warm = stack;
-        pool->warm_count++;
-        return;
+    if (was_used_deeply(pool, stack))
+        (void)madvise(stack->bottom, stack->size - DEEP_BYTES / 2, MADV_DONTNEED);
+    stack->next = pool->warm;
+    pool->warm = stack;
+    pool->warm_count++;
+    if (pool->warm_count >= STACKS_WARM_MAX + STACKS_TRIM)
+        trim(pool, STACKS_TRIM);
+}
+
+void stack_pool_age(struct stack_pool *pool)
+{
+    uint32_t unused = pool->warm_least;
+    if (unused > 0 && pool->warm_count > STACKS_WARM) {
+        uint32_t surplus = pool->warm_count - STACKS_WARM;
+        trim(pool, unused < surplus ? unused : surplus);
     }
-    (void)madvise(stack->bottom, stack->size, MADV_DONTNEED);
-    stack->next = pool->cold;
-    pool->cold = stack;
+    pool->warm_least = pool->warm_count;
 }

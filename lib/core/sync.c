@@ -32,16 +32,20 @@ void aw_lock_init(struct aw_lock *lock)
     *lock = (struct aw_lock){0};
 }
 
-int aw_lock_acquire(struct aw_lock *lock)
+int aw_lock_try_acquire(struct aw_lock *lock)
 {
     struct aw_task *self = aw_current();
-    if (lock->owner == self)
-        return -EDEADLK;
-    if (!lock->owner) {
-        lock->owner = self;
-        return 0;
-    }
-    return wait_list_park(&lock->waiters, "lock");
+    core_assert(self); /* nobody would own it */
+    if (lock->owner)
+        return lock->owner == self ? -EDEADLK : -EAGAIN;
+    lock->owner = self;
+    return 0;
+}
+
+int aw_lock_acquire(struct aw_lock *lock)
+{
+    int result = aw_lock_try_acquire(lock);
+    return result == -EAGAIN ? wait_list_park(&lock->waiters, "lock") : result;
 }
 
 void aw_lock_release(struct aw_lock *lock)
@@ -55,13 +59,19 @@ void aw_semaphore_init(struct aw_semaphore *semaphore, uint32_t value)
     *semaphore = (struct aw_semaphore){.value = value};
 }
 
+/* A place that is free is nobody's: one that is given back goes to who waits. */
+int aw_semaphore_try_acquire(struct aw_semaphore *semaphore)
+{
+    if (semaphore->value == 0)
+        return -EAGAIN;
+    semaphore->value--;
+    return 0;
+}
+
 int aw_semaphore_acquire(struct aw_semaphore *semaphore)
 {
-    if (semaphore->value > 0) {
-        semaphore->value--;
-        return 0;
-    }
-    return wait_list_park(&semaphore->waiters, "semaphore");
+    int result = aw_semaphore_try_acquire(semaphore);
+    return result == -EAGAIN ? wait_list_park(&semaphore->waiters, "semaphore") : result;
 }
 
 void aw_semaphore_release(struct aw_semaphore *semaphore)
@@ -137,21 +147,26 @@ int aw_queue_put(struct aw_queue *queue, void *item)
     return result == 0 && !self.moved ? -EPIPE : result;
 }
 
+int aw_queue_try_get(struct aw_queue *queue, void **ret_item)
+{
+    if (queue->count == 0)
+        return queue->closed ? -EPIPE : -EAGAIN;
+    *ret_item = queue->items[queue->head];
+    queue->head = (queue->head + 1) % queue->capacity;
+    queue->count--;
+    struct queue_waiter *putter = grant_queue_waiter(&queue->putters);
+    if (putter)
+        append_item(queue, putter->item);
+    return 0;
+}
+
 int aw_queue_get(struct aw_queue *queue, void **ret_item)
 {
-    if (queue->count > 0) {
-        *ret_item = queue->items[queue->head];
-        queue->head = (queue->head + 1) % queue->capacity;
-        queue->count--;
-        struct queue_waiter *putter = grant_queue_waiter(&queue->putters);
-        if (putter)
-            append_item(queue, putter->item);
-        return 0;
-    }
-    if (queue->closed)
-        return -EPIPE;
+    int result = aw_queue_try_get(queue, ret_item);
+    if (result != -EAGAIN)
+        return result;
     struct queue_waiter self = {0};
-    int result = wait_list_park_as(&queue->getters, &self.waiter, "queue get", AW_NEVER);
+    result = wait_list_park_as(&queue->getters, &self.waiter, "queue get", AW_NEVER);
     if (result < 0)
         return result;
     if (!self.moved)

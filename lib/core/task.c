@@ -163,6 +163,7 @@ int aw_sleep(uint64_t duration_ms)
 int aw_yield(void)
 {
     struct aw_task *self = aw_current();
+    core_assert(self); /* suspending outside a task */
     int interruption = task_interruption(self);
     if (interruption < 0)
         return interruption;

@@ -6,6 +6,7 @@
 #include <await/base.h>
 #include <await/clock.h>
 #include <await/condition.h>
+#include <await/connection.h>
 #include <await/datagram.h>
 #include <await/directory.h>
 #include <await/dump.h>
@@ -13,6 +14,7 @@
 #include <await/file.h>
 #include <await/group.h>
 #include <await/http.h>
+#include <await/http_form.h>
 #include <await/interval.h>
 #include <await/loop.h>
 #include <await/offload.h>
@@ -36,11 +38,13 @@
 #include <await/signal.h>
 #include <await/socket.h>
 #include <await/sqlite.h>
+#include <await/sqlite_transaction.h>
 #include <await/stream.h>
 #include <await/sync.h>
 #include <await/task.h>
 #include <await/tls.h>
 #include <await/unix_socket.h>
+#include <await/websocket.h>
 #include <await/with.h>
 
 #endif

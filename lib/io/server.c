@@ -9,6 +9,8 @@
  * the task may have been cancelled with its parent long before the stop. */
 #include <await/server.h>
 
+#include "io/stream_internal.h"
+
 #include <await/file.h>
 #include <await/group.h>
 #include <await/scope.h>
@@ -186,6 +188,8 @@ int aw_server_start(struct aw_server **ret_server, int listener, aw_server_handl
 {
     if (listener < 0)
         return -EBADF;
+    if (options != NULL && !stream_options_hold(&options->stream))
+        return -EINVAL;
     struct aw_server *server = calloc(1, sizeof *server);
     if (server == NULL)
         return -ENOMEM;

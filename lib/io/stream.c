@@ -11,6 +11,12 @@
 #define LIMIT_DEFAULT_BYTES ((size_t)64 << 10)
 #define LIMIT_MAX_BYTES ((size_t)1 << 30)
 
+bool stream_options_hold(const struct aw_stream_options *options)
+{
+    return options == NULL || (options->input_limit_bytes <= LIMIT_MAX_BYTES &&
+                               options->output_limit_bytes <= LIMIT_MAX_BYTES);
+}
+
 int stream_create(struct aw_stream **ret_stream, struct transport *transport,
                   const struct aw_stream_options *options)
 {
@@ -18,7 +24,7 @@ int stream_create(struct aw_stream **ret_stream, struct transport *transport,
                                                                : LIMIT_DEFAULT_BYTES;
     size_t output_limit = options && options->output_limit_bytes ? options->output_limit_bytes
                                                                  : LIMIT_DEFAULT_BYTES;
-    if (input_limit > LIMIT_MAX_BYTES || output_limit > LIMIT_MAX_BYTES)
+    if (!stream_options_hold(options))
         return -EINVAL;
     struct aw_stream *stream = calloc(1, sizeof *stream);
     if (stream == NULL)

@@ -33,6 +33,9 @@ struct aw_stream {
     bool ended;      /* aw_stream_end has been called */
 };
 
+/* Whether a stream can have these limits. `options` may be NULL. */
+bool stream_options_hold(const struct aw_stream_options *options);
+
 /* Makes a stream over a transport, which it owns on success. -ENOMEM, -EINVAL. */
 AW_MUST_CHECK int stream_create(struct aw_stream **ret_stream, struct transport *transport,
                                 const struct aw_stream_options *options);

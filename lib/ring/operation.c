@@ -2,6 +2,7 @@
 #include "ring/operation.h"
 
 #include "core/park.h"
+#include "core/sanitize.h"
 #include "core/scheduler.h"
 #include "ring/backend.h"
 #include "ring/request.h"
@@ -211,6 +212,20 @@ static void cancel_operation(uint32_t slot)
         (void)park_shielded("cancelled operation");
 }
 
+/* Tells memcheck what has come. */
+static void tell_of_bytes(const struct ring_request *request, int result)
+{
+    if (result <= 0)
+        return;
+    if (request->kind == RING_READ || request->kind == RING_RECEIVE) {
+        sanitize_written(request->buffer, (size_t)result);
+    } else if (request->kind == RING_RECEIVE_MESSAGE) {
+        const struct msghdr *message = request->buffer;
+        for (size_t i = 0; i < message->msg_iovlen; i++)
+            sanitize_written(message->msg_iov[i].iov_base, message->msg_iov[i].iov_len);
+    }
+}
+
 /* From the queue to the terminal completion, in a slot that is the caller's. */
 static int run_operation(const struct ring_request *request, uint32_t slot, bool shielded)
 {
@@ -229,6 +244,7 @@ static int run_operation(const struct ring_request *request, uint32_t slot, bool
             cancel_operation(slot);
     }
     result = at(slot)->result;
+    tell_of_bytes(request, result);
     /* anything else than "it was stopped" happened, and is told: data outranks interruption */
     if (interruption < 0 && (result == -ECANCELED || result == -EINTR))
         return interruption;
@@ -353,6 +369,7 @@ int ring_perform_all(const struct ring_request *requests, unsigned count, bool l
     int first_error = 0;
     for (unsigned i = 0; i < count; i++) {
         results[i] = at(slots[i])->result;
+        tell_of_bytes(&requests[i], results[i]);
         if (results[i] < 0 && first_error == 0)
             first_error = results[i];
         free_slot(slots[i]);

@@ -107,7 +107,7 @@ static void run_loop(struct runtime *runtime, struct aw_task *root)
         if (root->state == TASK_FINISHED)
             break;
         bool may_wait = mailbox_listen() && !scheduler_has_ready(scheduler);
-        turn(may_wait ? timers_next(&scheduler->timers) : 0);
+        turn(may_wait ? scheduler_next_ns(scheduler) : 0);
     }
     mailbox_close_begin();
     while (mailbox_pending())

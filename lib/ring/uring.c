@@ -6,6 +6,7 @@
  * anyway. */
 #include "ring/backend.h"
 
+#include "core/sanitize.h"
 #include "ring/loan.h"
 #include "ring/operation.h"
 #include "ring/uring_probe.h"
@@ -196,10 +197,14 @@ static bool kernel_has_more(void)
     return flags & (IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW);
 }
 
+#define VALGRIND_WAIT_MS 5u
+
 static int wait_until(uint64_t deadline_ns)
 {
     struct __kernel_timespec duration;
     struct __kernel_timespec *timeout = NULL;
+    if (sanitize_waits_must_end() && deadline_ns > aw_after_ms(VALGRIND_WAIT_MS))
+        deadline_ns = aw_after_ms(VALGRIND_WAIT_MS);
     if (deadline_ns != AW_NEVER) {
         uint64_t now = backend_monotonic_ns();
         uint64_t left = deadline_ns > now ? deadline_ns - now : 0;

@@ -1,5 +1,5 @@
-"""test_coalesce.py - several PostgreSQL jobs in one transaction: rows are exactly the jobs', and
-whoever fails fails alone, whatever is killed or cut."""
+"""test_coalesce.py - several PostgreSQL or SQLite jobs in one transaction: rows are exactly the
+jobs', and whoever fails fails alone, whatever is killed or cut."""
 
 import psycopg2
 
@@ -27,7 +27,7 @@ def test_chaos_with_one_failing_in_fifty(make_daemon, postgres):
     table = f"coalesce_{SEED}"
     postgres.query(f"CREATE TABLE {table} (n int CHECK (n % 50 <> 49))")
     between = proxy.Proxy(postgres.port, SEED)
-    uri = f"postgresql://postgres@127.0.0.1:{between.port}/postgres"
+    uri = postgres.uri_at(between.port)
     own = make_daemon(gathering(uri, "exactly-once", connections=3, **CLEANED), WIDE).start()
     chaos = Chaos(own, lambda number: ("main", f"INSERT INTO {table} VALUES ($1)", str(number)),
                   lambda chance: terminate_sessions(postgres, chance))
@@ -50,6 +50,54 @@ def test_chaos_with_one_failing_in_fifty(make_daemon, postgres):
                            "the receipts of finished jobs to be deleted")
     finally:
         between.close()
+    own.stop()
+
+
+@LONG
+def test_sqlite_chaos_with_one_failing_in_fifty(make_daemon):
+    own = make_daemon(daemon_module.target("local", "sqlite", path="local.db", coalesce=64,
+                                           delivery="exactly-once", **CLEANED), WIDE).start()
+    with own.connect() as client:
+        client.call("RUN", "local", "CREATE TABLE t(n INTEGER CHECK (n % 50 <> 49))")
+    chaos = Chaos(own, lambda number: ("local", "INSERT INTO t VALUES (?)", str(number)),
+                  lambda chance: None)
+    chaos.run()
+    bad = {number for number in chaos.jobs if fails(number)}
+    assert chaos.states() == {"done": len(chaos.jobs) - len(bad), "dead": len(bad)}
+    with own.connect() as client:
+        for number in bad:
+            fields = job_of(client, chaos.jobs[number])
+            assert fields["state"] == b"dead" and b"SQLITE_CONSTRAINT_CHECK" in fields["error"]
+        rows = client.call("RUN", "local", "SELECT n FROM t ORDER BY n")[1:]
+        assert [int(row[0]) for row in rows] == sorted(set(chaos.jobs) - bad)
+        process.wait_until(lambda: client.call("RUN", "local", "SELECT count(*) FROM "
+                                               "awaitd_receipt")[1] == [b"0"], 120,
+                           "the receipts of finished jobs to be deleted")
+    own.stop()
+
+
+def test_sqlite_only_the_guilty_are_charged(make_daemon):
+    """Also for jobs that want to gather by themselves, on a target that does not."""
+    own = make_daemon(daemon_module.target("local", "sqlite", path="local.db"), WIDE).start()
+    commands = []
+    for number in range(500):
+        commands.append(("SUBMIT", "COALESCE", "64", "local", "INSERT INTO t VALUES (?)",
+                         str(number)))
+        if number % 100 == 0:
+            commands.append(("SUBMIT", "COALESCE", "64", "local", "VACUUM"))
+            commands.append(("SUBMIT", "COALESCE", "64", "local", "SELECT count(*) FROM t"))
+            commands.append(("SUBMIT", "local", "INSERT INTO t VALUES (?)", str(1000 + number)))
+    with own.connect() as client:
+        client.call("RUN", "local", "CREATE TABLE t(n INTEGER CHECK (n % 50 <> 49))")
+        ids = client.pipeline(commands)
+        client.call("GATHER", *ids)
+        for command, job in zip(commands, ids):
+            fields = job_of(client, job)
+            bad = command[-1].isdigit() and fails(int(command[-1]))
+            assert fields["state"] == (b"dead" if bad else b"done"), (command, fields)
+            assert fields["attempts"] == 1, (command, fields)
+            assert fields["coalesce"] == (64 if "COALESCE" in command else None)
+        assert client.call("RUN", "local", "SELECT count(DISTINCT n) FROM t")[1] == [b"495"]
     own.stop()
 
 

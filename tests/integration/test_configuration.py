@@ -126,6 +126,20 @@ def test_check_of_a_good_configuration(make_daemon):
     assert not own.socket.exists(), "a check serves nobody"
 
 
+def test_check_of_the_process(make_daemon):
+    own = make_daemon()
+    write(own)
+    said = run("--check", "--config", own.configuration).stdout
+    assert re.search(r"^kernel: Linux \d+\.\d+\S*, io_uring works$", said, re.M), said
+    assert re.search("^sandbox: no filter of system calls.*: fine for a try", said, re.M), said
+    assert "limits: descriptors for 10000 clients" in said, said
+    confined = subprocess.run(["prlimit", "--nofile=600", "--", daemon_module.AWAITD, "--check",
+                               "--config", own.configuration], capture_output=True, text=True,
+                              timeout=60, check=False).stdout
+    assert re.search("limits: warning: 600 descriptors are too few for clients_max = 10000: raise "
+                     "LimitNOFILE=.* to 10256", confined), confined
+
+
 def test_check_of_a_wrong_configuration(make_daemon):
     own = make_daemon()
     before = write(own, "[nosuch]\n")

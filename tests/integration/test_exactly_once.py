@@ -93,7 +93,7 @@ def test_postgres_under_kills_terminated_sessions_and_cut_connections(make_daemo
     table = f"once_{SEED}"
     postgres.query(f"CREATE TABLE {table} (n int)")
     between = proxy.Proxy(postgres.port, SEED)
-    uri = f"postgresql://postgres@127.0.0.1:{between.port}/postgres"
+    uri = postgres.uri_at(between.port)
     own = make_daemon(once("main", "postgres", uri=uri, **CLEANED)).start()
     chaos = Chaos(own, lambda number: ("main", f"INSERT INTO {table} VALUES ($1)", str(number)),
                   lambda chance: terminate_sessions(postgres, chance))
@@ -143,16 +143,16 @@ def test_postgres_receipts_stay_while_a_job_can_be_retried(make_daemon, postgres
 
 def test_postgres_target_init(make_daemon, postgres):
     """Whoever may makes the table; whoever may not is told what to run, and goes on after it."""
-    for statement in ("CREATE DATABASE init", "CREATE ROLE modest LOGIN"):
-        postgres.query(statement)
-    uri = f"postgresql://modest@127.0.0.1:{postgres.port}/init"
+    postgres.query("CREATE DATABASE init")
+    postgres.query(f"CREATE ROLE modest LOGIN PASSWORD '{postgres.password}'")
+    uri = postgres.uri_at(postgres.port, "modest", "init")
     own = make_daemon(once("main", "postgres", uri=uri),
                       daemon_module.target("plain", "postgres", uri=postgres.uri)).start()
     with own.connect() as client:
         answer = client.call("TARGET", "INIT", "main")
         assert answer.word == "ERR" and "GRANT INSERT, SELECT, DELETE" in answer, answer
         sql = client.call("TARGET", "INIT", "main", "sql").decode()
-        with psycopg2.connect(uri.replace("modest@", "postgres@")) as administrator:
+        with psycopg2.connect(postgres.uri_at(postgres.port, database="init")) as administrator:
             with administrator.cursor() as cursor:
                 cursor.execute(sql.replace("<role>", "modest"))
         administrator.close()
@@ -169,7 +169,7 @@ def test_postgres_target_init(make_daemon, postgres):
 def test_postgres_answer_lost_after_the_commit(make_daemon, postgres, table):
     """The proxy swallows what the server says once the job is committed."""
     between = proxy.Proxy(postgres.port, SEED)
-    uri = f"postgresql://postgres@127.0.0.1:{between.port}/postgres"
+    uri = postgres.uri_at(between.port)
     own = make_daemon(once("main", "postgres", uri=uri, connections=1)).start()
     with own.connect() as client:
         job = client.call("SUBMIT", "main", "SELECT 1")
@@ -230,7 +230,7 @@ def durable_redis():
 @LONG
 def test_redis_counters_under_kills_restarts_and_cut_connections(make_daemon, durable_redis):
     between = proxy.Proxy(durable_redis.port, SEED)
-    own = make_daemon(once("cache", "redis", uri=f"redis://127.0.0.1:{between.port}/0")).start()
+    own = make_daemon(once("cache", "redis", uri=durable_redis.uri_at(between.port))).start()
     client = durable_redis.client()
     chaos = Chaos(own, lambda number: ("cache", "INCR", f"n{number % 7}"),
                   lambda chance: disturb_redis(durable_redis, client, chance))
@@ -320,7 +320,7 @@ def test_at_most_once_a_stop_returns_what_ran(make_daemon):
 def test_at_most_once_a_lost_answer_is_uncertain(make_daemon, redis_server, redis_client):
     between = proxy.Proxy(redis_server.port, SEED)
     own = make_daemon(at_most("cache", "redis",
-                              uri=f"redis://127.0.0.1:{between.port}/0")).start()
+                              uri=redis_server.uri_at(between.port))).start()
     with own.connect() as client:
         assert client.call("AWAIT", client.call("SUBMIT", "cache", "INCR", "n")) == 1
         between.swallow = b":2\r\n"

@@ -16,7 +16,7 @@ from harness import daemon
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "docs/examples"
-PAGES = ["docs/LIBAWAIT.md", "docs/CANCELLATION.md"]
+PAGES = ["README.md", "docs/LIBAWAIT.md", "docs/CANCELLATION.md"]
 # Seconds that a loaded machine may add to what an example promises: only a hang is longer.
 MARGIN_S = 60
 
@@ -28,7 +28,7 @@ PROMISED_S = {
 }
 # They need a server or a client: tested below, or elsewhere.
 WITHOUT_A_RUN = {"service", "three_downloads", "gigabyte_file", "http_downloads",
-                 "notifications", "copy"}
+                 "notifications", "copy", "scraper", "chat", "chat_clients"}
 
 
 def run(name):

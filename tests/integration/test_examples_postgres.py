@@ -6,14 +6,12 @@ import threading
 import psycopg2
 import pytest
 
-from harness import daemon, postgres as postgres_module
+from harness import daemon
 
 
-@pytest.fixture(scope="module", name="server")
-def server_of():
-    server = postgres_module.Postgres()
-    yield server
-    server.close()
+@pytest.fixture(name="server")
+def server_of(postgres):
+    return postgres
 
 
 def ask(server, sql):

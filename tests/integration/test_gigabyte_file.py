@@ -18,4 +18,4 @@ def test_ticker_goes_on(tmp_path):
     assert "1024 MiB written and read: the same" in result.stdout
     # How many turns the loop makes meanwhile is counted in the unit test of whole files.
     ticks = re.search(r"(\d+) ticks, the latest \d+ ms late", result.stdout).group(1)
-    assert int(ticks) > 0
+    assert int(ticks) >= 5  # a loop that a transfer holds up ticks before, between and after

@@ -226,7 +226,7 @@ def test_base_that_is_down_spends_no_attempts(hook, client, server):
 
 
 def test_base_that_was_never_there(make_hook, server):
-    port = http_server.free_port()
+    port = process.free_port()
     one = make_hook(uri=f"http://127.0.0.1:{port}").start()
     with one.connect() as client:
         job = submit(client, "RETRY", "0", "hook", "GET", "/echo")
@@ -236,7 +236,7 @@ def test_base_that_was_never_there(make_hook, server):
 
 
 def test_one_of_many_hosts_down_spends_attempts(make_hook, server):
-    port = http_server.free_port()
+    port = process.free_port()
     one = make_hook(hosts=f"127.0.0.1:{port}").start()
     with one.connect() as client:
         job = submit(client, "RETRY", "2", "hook", "GET", f"http://127.0.0.1:{port}/")
@@ -381,7 +381,7 @@ def test_example_downloads_in_turn_and_at_once():
 
 
 def test_example_says_what_failed():
-    port = http_server.free_port()
+    port = process.free_port()
     done = subprocess.run([daemon_module.BUILD / "examples/http_downloads",
                            *[f"http://127.0.0.1:{port}/"] * 3],
                           capture_output=True, text=True, timeout=150, check=False)

@@ -9,7 +9,7 @@ import sys
 import pytest
 
 TREE = pathlib.Path(__file__).resolve().parents[2]
-COPIED = ("Makefile", "README.md", "LICENSE", "lib", "daemon", "tests", ".ci")
+COPIED = ("Makefile", "README.md", "LICENSE", "lib", "daemon", "tests", ".ci", "docs")
 
 
 @pytest.fixture
@@ -83,6 +83,46 @@ def test_planted_violation_is_found(tree, script, name, body, complaint):
     assert any(complaint in line for line in planted), result.stdout
 
 
+CONTRACTS = [
+    ("/* Does. -EBUSY. */\nAW_API AW_MUST_CHECK int aw_planted(void);", "-EBUSY is named but not"),
+    ("/* Returns it. */\nAW_API AW_MUST_CHECK int aw_planted(void);", "no error is named"),
+    ("/* Whether. */\nAW_API bool aw_planted(int depth);", "nothing is said of its argument depth"),
+    ("/* Gives one. */\nAW_API struct aw_x *aw_planted(void);", "whose is what it gives?"),
+    ("/* Does. */\nAW_API size_t aw_planted(void);", "its result is not described"),
+    ("AW_API void aw_planted(void);", "no contract above it"),
+]
+
+
+@pytest.mark.parametrize(("body", "complaint"), CONTRACTS)
+def test_incomplete_contract_is_found(tree, body, complaint):
+    plant(tree, "lib/include/await/planted.h", f"\n{body}")
+    result = subprocess.run([sys.executable, "-B", str(tree / "docs/man/reference.py"), "--check"],
+                            cwd=tree, capture_output=True, text=True, timeout=60, check=False)
+    assert result.returncode == 1
+    assert any("planted.h" in line and complaint in line for line in result.stdout.split("\n")), \
+        result.stdout
+    assert "docs/REFERENCE.md: is not what" in result.stdout
+
+
+def test_function_without_a_test_is_found(tree):
+    plant(tree, "lib/include/await/planted.h", "\n/* Does. */\nAW_API void aw_planted(void);")
+    assert "aw_planted: no unit test calls it" in lint(tree, "inventory.py").stdout
+    (tree / "tests/unit/test_planted.c").write_text("void f(void)\n{\n    aw_planted();\n}\n",
+                                                    encoding="utf-8")
+    assert "aw_planted" not in lint(tree, "inventory.py").stdout
+
+
+def test_wait_that_nobody_cancels_is_found(tree):
+    plant(tree, "lib/include/await/planted.h",
+          "\n/* Waits. */\nAW_API AW_SUSPENDS int aw_planted(void);")
+    test = tree / "tests/unit/test_planted.c"
+    test.write_text("int f(void)\n{\n    return aw_planted();\n}\n", encoding="utf-8")
+    assert "aw_planted: no test cancels it" in lint(tree, "inventory.py").stdout
+    test.write_text('#include "support/cancel.h"\n' + test.read_text(encoding="utf-8"),
+                    encoding="utf-8")
+    assert "aw_planted" not in lint(tree, "inventory.py").stdout
+
+
 def test_file_without_a_head_is_found(tree):
     (tree / "lib/core").mkdir(exist_ok=True)
     (tree / "lib/core/planted.c").write_text("int x;\n", encoding="utf-8")
@@ -113,3 +153,16 @@ def test_cppcheck_finds_a_planted_error(tree):
                             env={**os.environ, "BUILD": str(tree / "build-lint")})
     assert result.returncode == 1
     assert "arrayIndexOutOfBounds" in result.stdout
+
+
+@pytest.mark.parametrize("missing, figure", [("", "1.2"), ("RestrictNamespaces=yes\n", "2.0")])
+def test_the_exposure_of_the_unit_is_printed_and_limited(tree, missing, figure):
+    unit = (TREE / "systemd/awaitd.service").read_text(encoding="utf-8")
+    assert missing in unit
+    (tree / "systemd").mkdir()
+    (tree / "systemd/awaitd.service").write_text(unit.replace(missing, ""), encoding="utf-8")
+    result = subprocess.run([str(tree / "tests/lint/exposure.sh")], cwd=tree, capture_output=True,
+                            text=True, timeout=60, check=False)
+    assert result.stdout.splitlines()[-1] == figure
+    assert result.returncode == (1 if missing else 0)
+    assert ("RestrictNamespaces" in result.stdout) == bool(missing)

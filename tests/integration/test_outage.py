@@ -14,7 +14,7 @@ COUNT = 1000
 def outage(postgres):
     """Whatever happens, the shared server runs again afterwards."""
     yield postgres
-    if not postgres.server.running:
+    if not postgres.running:
         postgres.start()
 
 

@@ -114,6 +114,30 @@ def test_length_max_and_multi(make_daemon):
         assert len(transaction(2)) == 2
 
 
+def test_a_key_that_is_held_is_answered_by_a_full_queue(make_daemon):
+    """The client that repeats its submission learns the id it missed; nothing new gets in."""
+    daemon = make_daemon(targets=WORKER, extra="[queue mails]\nlength_max = 2\n").start()
+    with daemon.connect() as client:
+        ids = [submit(client, "QUEUE", "mails", "KEY", key, "mail", key) for key in "ab"]
+        for _ in range(3):
+            for key, job in zip("ab", ids):
+                assert submit(client, "QUEUE", "mails", "KEY", key, "mail", key) == job
+            assert client.call("SUBMIT", "QUEUE", "mails", "KEY", "c", "mail", "c") == (
+                "FULL queue mails holds 2 jobs (length_max)")
+        client.call("MULTI")
+        client.call("SUBMIT", "QUEUE", "mails", "KEY", "a", "mail", "a")
+        assert client.call("EXEC") == [ids[0]]
+        client.call("MULTI")
+        client.call("SUBMIT", "QUEUE", "mails", "KEY", "b", "mail", "b")
+        client.call("SUBMIT", "QUEUE", "mails", "KEY", "c", "mail", "c")
+        assert client.call("EXEC").word == "FULL"
+        assert queue_stats(client, "mails")["ready"] == 2
+        # those that were refused took no place
+        assert client.call("DELETE", ids[0]) == 1
+        submit(client, "QUEUE", "mails", "KEY", "c", "mail", "c")
+        assert client.call("SUBMIT", "QUEUE", "mails", "mail", "d").word == "FULL"
+
+
 def test_bytes_max(make_daemon):
     daemon = make_daemon(targets=WORKER, extra="[queue mails]\nbytes_max = 10K\n").start()
     with daemon.connect() as client:

@@ -3,7 +3,7 @@ command harms the rest."""
 
 import pytest
 
-from harness import process, redis_server as server_module, wire, daemon
+from harness import process, wire, daemon
 
 
 def test_submit_then_run(client, redis_client):
@@ -70,8 +70,8 @@ def test_hostile_command_harms_nobody_else(client, redis_client, command):
     assert redis_client.dbsize() == 50
 
 
-def test_jobs_wait_for_an_absent_server_without_attempts(make_daemon):
-    server = server_module.RedisServer()
+def test_jobs_wait_for_an_absent_server_without_attempts(make_daemon, redis_server, redis_client):
+    server = redis_server
     try:
         own = make_daemon(daemon.target("cache", "redis", uri=server.uri)).start()
         with own.connect() as client:
@@ -85,7 +85,8 @@ def test_jobs_wait_for_an_absent_server_without_attempts(make_daemon):
             for job in jobs:
                 assert int(wire.as_map(client.call("JOB", job))["attempts"]) <= 1
     finally:
-        server.close()
+        if not server.running:
+            server.start()
 
 
 def test_read_only_server_is_waited_for(client, redis_client):

@@ -79,6 +79,27 @@ def test_queue_of_another_program_is_refused(make_daemon):
     assert str(path) in said
 
 
+def test_queue_of_a_newer_awaitd_is_refused_and_left_alone(local):
+    with local.connect() as client:
+        job = client.call("SUBMIT", "DELAY", "3600000", "local", "SELECT 1")
+    local.stop()
+
+    def schema_version(number):
+        with contextlib.closing(sqlite3.connect(queue_file(local))) as database:
+            before, = database.execute("PRAGMA user_version").fetchone()
+            database.execute(f"PRAGMA user_version = {number}")
+            return before
+
+    ours = schema_version(1000)
+    _, said = local.refuses_to_start()
+    assert str(queue_file(local)) in said and "schema version 1000" in said
+    assert "newer awaitd" in said, "the remedy"
+    assert schema_version(ours) == 1000, "it was left alone"
+    local.start()
+    with local.connect() as client:
+        assert wire.text(wire.as_map(client.call("JOB", job))["state"]) == "scheduled"
+
+
 def test_locked_queue_is_refused(local):
     local.stop()
     database = sqlite3.connect(queue_file(local), isolation_level=None)
@@ -104,6 +125,23 @@ def test_absent_state_folder(make_daemon):
     else:
         assert own.process.child.returncode > 0
         assert str(own.state) in own.output()
+
+
+def test_state_folder_in_a_folder_that_is_not_there(make_daemon):
+    own = make_daemon()
+    own.configure(own.configuration.read_text(encoding="utf-8").replace(
+        str(own.state), str(own.state / "missing" / "state")))
+    _, said = own.refuses_to_start()
+    assert str(own.state / "missing" / "state") in said and "create it" in said
+
+
+def test_socket_in_a_folder_that_is_not_there(make_daemon):
+    own = make_daemon()
+    path = own.folder / "missing" / "awaitd.sock"
+    own.configure(own.configuration.read_text(encoding="utf-8").replace(
+        str(own.socket), str(path)))
+    _, said = own.refuses_to_start()
+    assert str(path) in said and "No such file or directory" in said
 
 
 def test_state_that_is_a_file(make_daemon):

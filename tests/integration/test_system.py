@@ -1,14 +1,12 @@
 """test_system.py - what the process may do to the system: its calls, its threads, its memory."""
 
 import re
-import subprocess
-import sys
 import time
 
 import pytest
 
 from harness import daemon as daemon_module
-from harness import process, wire
+from harness import process, seccomp, wire
 
 # Calls the loop thread must not make for clients and the queue: they are ring operations.
 FORBIDDEN = ("read,pread64,readv,preadv,preadv2,write,pwrite64,writev,pwritev,pwritev2,fsync,"
@@ -121,28 +119,7 @@ def test_idle_daemon_sleeps(local, tmp_path):
     assert len(calls) < 30 * seconds, calls[:50]
 
 
-FORBID_RING = """
-import ctypes, os, struct, sys
-# A seccomp filter that answers io_uring_setup (425 everywhere) with EPERM, as containers do.
-def instruction(code, jump_true, jump_false, value):
-    return struct.pack("HBBI", code, jump_true, jump_false, value)
-program = (instruction(0x20, 0, 0, 0) + instruction(0x15, 0, 1, 425)
-           + instruction(0x06, 0, 0, 0x00050000 | 1) + instruction(0x06, 0, 0, 0x7FFF0000))
-filters = ctypes.create_string_buffer(program, len(program))
-header = struct.pack("HxxxxxxP", len(program) // 8, ctypes.addressof(filters))
-libc = ctypes.CDLL(None, use_errno=True)
-assert libc.prctl(38, 1, 0, 0, 0) == 0
-assert libc.prctl(22, 2, header, 0, 0) == 0
-os.execv(sys.argv[1], sys.argv[1:])
-"""
-
-
 def test_forbidden_ring_is_explained(make_daemon):
     """Cause and remedy, in the words of an administrator, and no start."""
-    own = make_daemon()
-    result = subprocess.run([sys.executable, "-c", FORBID_RING, str(daemon_module.AWAITD),
-                             "--config", str(own.configuration)], capture_output=True, text=True,
-                            timeout=60, check=False)
-    said = result.stdout + result.stderr
-    assert result.returncode > 0, said
+    _code, said = make_daemon().refuses_to_start(limits=seccomp.forbid_io_uring)
     assert "io_uring" in said and ("seccomp" in said or "io_uring_disabled" in said), said

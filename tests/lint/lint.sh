@@ -51,8 +51,14 @@ check_shell()
 check 'layers: who includes whom, who calls the system' "$python" -B "$here/layers.py"
 check 'shape: sizes, columns, heads, unfinished work' "$python" -B "$here/shape.py"
 check 'public headers: exported and documented' "$python" -B "$here/headers.py"
+check 'contracts: of each public function, and docs/REFERENCE.md' \
+    "$python" -B docs/man/reference.py --check
+check 'inventory: each public function tested, each wait cancelled' \
+    "$python" -B "$here/inventory.py"
 check 'keys: configuration and manual pages have all' "$python" -B "$here/keys.py"
 check 'top level: the agreed entries only' "$python" -B "$here/toplevel.py"
+check 'exposure of the shipped unit, at most 1.2' "$here/exposure.sh"
+echo "         it is $(printf '%s\n' "$output" | tail -n 1)"
 check 'shellcheck' check_shell
 check 'cppcheck' check_cppcheck
 

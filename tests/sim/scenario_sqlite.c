@@ -278,7 +278,7 @@ static int check_slots(struct aw_sqlite *database)
 static int check(struct aw_sqlite *database)
 {
     int code;
-    int64_t ok = ask(database, "SELECT integrity_check = 'ok' FROM pragma_integrity_check(1)", 0,
+    int64_t ok = ask(database, "SELECT integrity_check = 'ok' FROM pragma_integrity_check", 0,
                      &code);
     if (code == SQLITE_OK && !ok) {
         if (world->faults > 0) /* a read that fails looks the same; the calm life will tell */

@@ -1,34 +1,53 @@
 #!/bin/sh
 # deps.sh - installs the Debian packages that the build or the tests need; `make deps` calls it.
 #
-# deps.sh build|tests|bench|node|deb|systemd [--list]
+# deps.sh build|run|tests|bench|node|deb|systemd|docker|docker-client ... [--list]
 # Asks dpkg what is missing and installs only that. With everything there it does nothing: no
 # network, no root. The names are the same on Debian 12, Debian 13 and Ubuntu 24.04.
 set -eu
 
 build='gcc libc6-dev make pkgconf liburing-dev libpq-dev libhiredis-dev libsqlite3-dev libinih-dev
-  libsystemd-dev libssl-dev libcurl4-openssl-dev'
-tests='libcriterion-dev clang clang-format clang-tidy libclang-rt-dev cppcheck shellcheck
-  valgrind libc6-dbg strace gdb postgresql redis-server redis-tools netcat-openbsd socat
-  openssl python3 python3-pytest python3-redis python3-psycopg2'
+  libsystemd-dev libssl-dev libcurl4-openssl-dev libjansson-dev libwslay-dev python3'
+# what the units and the integration suite run with
+run='libcriterion-dev libc6-dbg strace gdb postgresql redis-server redis-tools netcat-openbsd socat
+  openssl ca-certificates libxml2-dev python3-pytest python3-redis python3-psycopg2
+  python3-websockets'
+checks='clang clang-format clang-tidy libclang-rt-dev cppcheck shellcheck valgrind systemd'
 # the peers that are measured against
-bench='beanstalkd python3-celery python3-rq'
+bench='beanstalkd celery python3-celery python3-rq rsyslog rsyslog-pgsql pgbouncer curl golang-go
+  python3-uvloop python3-aiohttp python3-asyncpg libuv1-dev'
 # for the tests with ioredis
 node='nodejs npm'
 # the packages, and the Debian that boots with them
 deb='debhelper dpkg-dev fakeroot lintian'
 systemd='debootstrap systemd-container'
+# databases in containers, and the file systems of their stand-ins
+docker='docker.io docker-compose iptables iproute2 debootstrap'
+# apart from docker.io since Debian 13
+docker_client='docker-cli'
 
-case ${1:-} in
-build) wanted=$build ;;
-tests) wanted="$build $tests" ;;
-bench) wanted=$bench ;;
-node) wanted=$node ;;
-deb) wanted=$deb ;;
-systemd) wanted=$systemd ;;
-*) echo 'usage: deps.sh build|tests|bench|node|deb|systemd [--list]' >&2; exit 2 ;;
-esac
-if [ "${2:-}" = --list ]; then
+wanted=
+list=false
+for set in "$@"; do
+    case $set in
+    build) wanted="$wanted $build" ;;
+    run) wanted="$wanted $build $run" ;;
+    tests) wanted="$wanted $build $run $checks" ;;
+    bench) wanted="$wanted $bench" ;;
+    node) wanted="$wanted $node" ;;
+    deb) wanted="$wanted $deb" ;;
+    systemd) wanted="$wanted $systemd" ;;
+    docker) wanted="$wanted $docker" ;;
+    docker-client) wanted="$wanted $docker_client" ;;
+    --list) list=true ;;
+    *) wanted=; break ;;
+    esac
+done
+if [ -z "$wanted" ]; then
+    echo 'usage: deps.sh build|run|tests|bench|node|deb|systemd|docker|docker-client ...' >&2
+    exit 2
+fi
+if $list; then
     for package in $wanted; do echo "$package"; done
     exit 0
 fi

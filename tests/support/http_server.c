@@ -38,6 +38,8 @@ static int read_request(struct aw_stream *stream, struct http_server *server,
         return -EPROTO;
     snprintf(request->headers, sizeof request->headers, "%s", strchr(server->last, '\n') + 1);
     server->requests++;
+    if (strncmp(request->path, "/upload", 7) == 0 || strcmp(request->path, "/refuse") == 0)
+        return 0; /* they look at the body themselves, or do not */
     request->body_size = content_length(request->headers);
     request->body = malloc(request->body_size + 1);
     cr_assert_not_null(request->body);
@@ -75,6 +77,18 @@ static int echo(struct aw_stream *stream, const struct request *request)
                          text, size);
     free(text);
     return result;
+}
+
+/* "/as/201": the request's own body and Content-Type, with that status. */
+static int send_back(struct aw_stream *stream, const struct request *request)
+{
+    char status[32];
+    char type[200] = "";
+    const char *found = strcasestr(request->headers, "Content-Type: ");
+    if (found != NULL)
+        snprintf(type, sizeof type, "%.*s\r\n", (int)strcspn(found, "\r"), found);
+    snprintf(status, sizeof status, "%.3s Said So", request->path + 4);
+    return respond(stream, status, type, request->body, request->body_size);
 }
 
 static int send_bytes(struct aw_stream *stream, struct http_server *server, size_t count)
@@ -139,6 +153,53 @@ static int redirect_by_path(struct aw_stream *stream, const char *path)
     return redirect(stream, "302 Found", text);
 }
 
+/* One piece of a body: counts its bytes, and those that are not the place's own. */
+static int take(struct aw_stream *stream, struct http_server *server, size_t size)
+{
+    char bytes[4096];
+    int result = 0;
+    while (size > 0 && result >= 0) {
+        result = aw_stream_read_some(stream, bytes, size < sizeof bytes ? size : sizeof bytes);
+        if (result == 0)
+            return -ENODATA;
+        for (int i = 0; i < result; i++, server->received++)
+            server->wrong += bytes[i] != http_server_byte(server->received);
+        size -= result > 0 ? (size_t)result : 0;
+    }
+    return result < 0 ? result : 0;
+}
+
+static int take_chunks(struct aw_stream *stream, struct http_server *server)
+{
+    for (;;) {
+        char *line;
+        int result = aw_stream_read_line(stream, 0, &line, NULL);
+        if (result <= 0)
+            return result < 0 ? result : -ENODATA;
+        size_t size = strtoul(line, NULL, 16);
+        if (size > 0)
+            result = take(stream, server, size);
+        if (result >= 0)
+            result = aw_stream_read_line(stream, 0, &line, NULL);
+        if (result <= 0 || size == 0)
+            return result < 0 ? result : 0;
+    }
+}
+
+static int take_upload(struct aw_stream *stream, struct http_server *server,
+                       const struct request *request)
+{
+    char text[64];
+    server->received = 0;
+    int result = strcmp(request->path, "/upload-gate") == 0 ? wait_at_gate(server) : 0;
+    if (result == 0 && strcasestr(request->headers, "Transfer-Encoding: chunked") != NULL)
+        result = take_chunks(stream, server);
+    else if (result == 0)
+        result = take(stream, server, content_length(request->headers));
+    snprintf(text, sizeof text, "%llu bytes", (unsigned long long)server->received);
+    return result < 0 ? result : respond(stream, "200 OK", "", text, strlen(text));
+}
+
 /* Negative: the connection ends. */
 static int answer(struct aw_stream *stream, struct http_server *server,
                   const struct request *request)
@@ -147,6 +208,8 @@ static int answer(struct aw_stream *stream, struct http_server *server,
     char text[64];
     if (strncmp(path, "/echo", 5) == 0)
         return echo(stream, request);
+    if (strncmp(path, "/as/", 4) == 0)
+        return send_back(stream, request);
     if (strncmp(path, "/status/", 8) == 0) {
         snprintf(text, sizeof text, "%.3s Said So", path + 8);
         return respond(stream, text, "Retry-After: 7\r\n", "why", 3);
@@ -160,6 +223,15 @@ static int answer(struct aw_stream *stream, struct http_server *server,
     if (strcmp(path, "/gate") == 0) {
         int result = wait_at_gate(server);
         return result < 0 ? result : respond(stream, "200 OK", "", "open", 4);
+    }
+    if (strncmp(path, "/upload", 7) == 0)
+        return take_upload(stream, server, request);
+    if (strcmp(path, "/refuse") == 0) {
+        AW_IGNORE(respond(stream, "413 Too Large", "Connection: close\r\n", "no", 2));
+        AW_IGNORE(aw_stream_end(stream)); /* takes what is on its way, or a reset eats the answer */
+        while (aw_stream_read_some(stream, text, sizeof text) > 0) {
+        }
+        return -EPIPE;
     }
     if (strcmp(path, "/cut") == 0) {
         AW_IGNORE(aw_stream_print(stream, "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n"
@@ -198,6 +270,11 @@ static int serve(struct aw_stream *stream, void *argument)
         free(request.body);
     }
     return 0;
+}
+
+char http_server_byte(uint64_t place)
+{
+    return (char)('a' + place % 23);
 }
 
 void http_server_start(struct http_server *server, struct aw_tls_context *tls)

@@ -2,32 +2,18 @@
 # rootfs.sh - a Debian 12 with systemd, the servers and pytest, as a tarball for all later runs.
 #
 # rootfs.sh TARBALL
-# The mirror is the one this machine's apt uses for Debian; DEBIAN_MIRROR overrides it.
 set -eu
 
+here=$(cd "$(dirname "$0")" && pwd)
 tarball=$1
 suite=bookworm
 # What awaitd's packages depend on and what the tests drive it with: the booted box has no network.
 packages='libhiredis0.14,libinih1,libpq5,libsqlite3-0,libssl3,libsystemd0,liburing2,libcurl4'
+packages="$packages,libwslay1"
 tools='systemd,systemd-sysv,dbus,libpam-systemd,procps,python3,python3-pytest'
 servers='postgresql,redis-server'
 
-if [ -z "${DEBIAN_MIRROR:-}" ]; then
-    # shellcheck disable=SC2016 # apt's own syntax
-    mirrors()
-    {
-        apt-get indextargets --format '$(ORIGIN) $(CODENAME) $(REPO_URI)' 'Created-By: Packages' |
-            sed -n 's/^Debian \([a-z]*\) \(http.*\)/\1 \2/p'
-    }
-    [ -n "$(mirrors)" ] || apt-get update -q
-    # The suite itself, not its updates; on another Debian its mirror has this suite too.
-    DEBIAN_MIRROR=$(mirrors | sort -r -k "1,1" | awk -v suite=$suite \
-        '$1 == suite { print $2; found = 1; exit } { other = $2 } END { if (!found) print other }')
-fi
-if [ -z "$DEBIAN_MIRROR" ]; then
-    echo 'rootfs: apt has no source of Debian here: DEBIAN_MIRROR=http://... make test-systemd' >&2
-    exit 1
-fi
+mirror=$("$here/../support/debian_mirror.sh" $suite)
 
 folder=$(mktemp -d "${TMPDIR:-/var/tmp}/awaitd-rootfs.XXXXXX")
 chmod 755 "$folder" # it becomes / of the box
@@ -35,8 +21,9 @@ trap 'rm -rf "$folder"' EXIT
 trap 'exit 1' INT TERM
 echo "rootfs: debootstrap $suite"
 log=$tarball.log
-if ! debootstrap --variant=minbase "--include=$packages,$tools,$servers" \
-    $suite "$folder" "$DEBIAN_MIRROR" > "$log" 2>&1; then
+# unsafe-io: nobody needs this folder after a power loss, and dpkg syncs every file
+if ! DPKG_FORCE=unsafe-io debootstrap --variant=minbase "--include=$packages,$tools,$servers" \
+    $suite "$folder" "$mirror" > "$log" 2>&1; then
     tail -n 20 "$log" >&2
     echo "rootfs: debootstrap failed: $log" >&2
     exit 1

@@ -63,7 +63,8 @@ tail -n +1 -f "$box/shared/output" &
 follower=$!
 # nspawn's own filter has no io_uring, which is in @aio.
 code=0
-timeout -k 20 "$limit_s" systemd-nspawn --quiet --directory="$root" --boot --register=no \
+timeout -k 20 "$limit_s" systemd-nspawn --quiet --directory="$root" \
+    --machine="$(basename "$box" | tr . -)" --boot --register=no \
     --keep-unit --private-network --bind="$box/shared:/shared" --system-call-filter=@aio \
     --console=read-only < /dev/null > "$box/boot.log" 2>&1 || code=$?
 sleep 1

@@ -177,7 +177,9 @@ static int open_slowly(void *argument)
 {
     struct opening *opening = argument;
     opening->runs++;
-    int result = aw_sleep(2);
+    int result = 0;
+    for (int turns = 0; turns < 10 && result == 0; turns++)
+        result = aw_yield(); /* no time: on a slow machine it would be over too soon */
     if (result < 0)
         return result;
     return opening->failures-- > 0 ? -ECONNREFUSED : 42;

@@ -1,10 +1,14 @@
 /* test_dump.c - the dump of tasks; and waiting for several: fail-fast gather, wait for any. */
+#include "support/process.h"
+
 #include <await.h>
 
 #include <criterion/criterion.h>
 #include <errno.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static int run(aw_function function, void *argument)
 {
@@ -225,6 +229,7 @@ static int fail_fast_interrupted(void *argument)
     struct aw_task *tasks[2];
     int results[2];
     spawn_jobs(2, jobs, tasks);
+    cr_assert_eq(aw_wait(tasks[1], AW_NEVER), 0);
     struct aw_scope scope;
     aw_scope_enter(&scope, aw_after_ms(5));
     cr_expect_eq(aw_gather_fail_fast(2, tasks, results), -ECANCELED);
@@ -274,4 +279,35 @@ static int wait_any(void *argument)
 Test(gather, wait_any_gives_the_first_and_leaves_the_others_alone)
 {
     cr_assert_eq(run(wait_any, NULL), -ECANCELED);
+}
+
+static int dumps_on_signal(void *argument)
+{
+    (void)argument;
+    int ends[2];
+    cr_assert_eq(aw_pipe(ends), 0);
+    cr_expect_eq(aw_task_dump_on_signal(-1, ends[1]), -EINVAL);
+    cr_assert_eq(aw_task_dump_on_signal(SIGUSR1, ends[1]), 0);
+    aw_task_set_name(NULL, "asked for");
+    for (int round = 0; round < 2; round++) {
+        char text[4096];
+        cr_assert_eq(kill(getpid(), SIGUSR1), 0);
+        int size = aw_read(ends[0], text, sizeof text - 1, AW_AT_POSITION);
+        cr_assert_gt(size, 0);
+        text[size] = '\0';
+        cr_expect(strstr(text, "\"asked for\""), "%s", text);
+        cr_expect(strstr(text, "\"dump on signal\" (by 2) runs"), "%s", text);
+        cr_expect_eq(text[size - 1], '\n');
+    }
+    (void)aw_close(ends[0]);
+    (void)aw_close(ends[1]);
+    return 0;
+}
+
+Test(dump, a_signal_writes_it_as_often_as_it_comes)
+{
+    int descriptors = open_descriptors();
+    cr_expect_eq(aw_task_dump_on_signal(SIGUSR1, 2), -EPERM);
+    cr_assert_eq(run(dumps_on_signal, NULL), 0);
+    cr_expect_eq(open_descriptors(), descriptors, "its descriptor has gone with its parent");
 }

@@ -1,4 +1,5 @@
-/* test_http.c - the HTTP client: requests, redirects, limits, failures, interruption. */
+/* test_http.c - the HTTP client: requests, redirects, limits, failures, interruption.
+ * Many at once are in test_http_crowd.c. */
 #include "support/cancel.h"
 #include "support/http_server.h"
 #include "support/process.h"
@@ -248,6 +249,19 @@ HTTP_TEST(a_connection_the_server_closed_is_replaced)
     cr_expect_eq(stage->server.requests, 5);
 }
 
+HTTP_TEST(a_large_body_survives_a_closed_connection)
+{
+    size_t size = 3 << 20;
+    char *large = calloc(1, size);
+    for (int i = 0; i < 10; i++) {
+        expect_body(fetch("/closing"), "bye");
+        struct aw_http_request request = {.method = "POST", .body = large, .body_size = size};
+        int result = fetch_as(request, "/echo");
+        cr_expect_eq(result, 0, "%d: %d %s", i, result, stage->error.message);
+    }
+    free(large);
+}
+
 HTTP_TEST(names_are_resolved)
 {
     snprintf(stage->url, sizeof stage->url, "http://LOCALHOST:%u/redirect/0", stage->server.port);
@@ -388,6 +402,11 @@ static int fetch_through_everything(void *argument)
     int result = aw_http_get(stage->client, url, &response, NULL);
     cr_expect(result < 0 || response.body_size == 300000);
     aw_http_response_free(&response);
+    const struct aw_http_field field = {"name", "a value"};
+    snprintf(url, sizeof url, "http://127.0.0.1:%u/echo", stage->server.port);
+    if (result == 0)
+        result = aw_http_post_form(stage->client, url, &field, 1, &response, NULL);
+    aw_http_response_free(&response);
     return result;
 }
 
@@ -411,90 +430,4 @@ HTTP_TEST(cancelled_anywhere_nothing_is_left)
 {
     int rounds = cancel_everywhere(fetch_in_a_client_of_its_own, NULL);
     cr_expect_gt(rounds, 5, "%d", rounds);
-}
-
-/* --- many at once ---------------------------------------------------------------------------- */
-
-static int fetch_gate(void *argument)
-{
-    (void)argument;
-    struct aw_http_response response = {0};
-    char url[64];
-    snprintf(url, sizeof url, "http://127.0.0.1:%u/gate", stage->server.port);
-    int result = aw_http_get(stage->client, url, &response, NULL);
-    cr_expect(result < 0 || strcmp(response.body, "open") == 0);
-    aw_http_response_free(&response);
-    return result;
-}
-
-static void wait_for(uint32_t waiting)
-{
-    while (stage->server.waiting < waiting)
-        cr_assert_eq(aw_sleep(1), 0);
-}
-
-static void gather_gates(size_t count, uint32_t at_once)
-{
-    struct aw_task **tasks = calloc(count, sizeof *tasks);
-    for (size_t i = 0; i < count; i++)
-        cr_assert_eq(aw_spawn(&tasks[i], fetch_gate, NULL), 0);
-    wait_for(at_once);
-    for (int i = 0; i < 50; i++)
-        AW_IGNORE(aw_yield());
-    cr_expect_eq(stage->server.waiting, at_once);
-    aw_event_set(&stage->server.gate);
-    cr_expect_eq(aw_gather(count, tasks, NULL), 0);
-    cr_expect_eq(stage->server.requests, count);
-    free(tasks);
-}
-
-static const struct aw_http_options thousand = {.connections_max = 1000,
-                                                .connections_per_host_max = 1000};
-HTTP_TEST_WITH(a_thousand_transfers_run_at_once, &thousand)
-{
-    gather_gates(1000, 1000); /* all of them at the server before the first is answered */
-}
-
-static const struct aw_http_options four = {.connections_max = 100, .connections_per_host_max = 4};
-HTTP_TEST_WITH(connections_to_a_host_are_limited, &four)
-{
-    gather_gates(200, 4);
-    cr_expect_eq(aw_server_accepted(stage->server.server), 4);
-}
-
-static const struct aw_http_options seven = {.connections_max = 7};
-HTTP_TEST_WITH(connections_are_limited, &seven)
-{
-    gather_gates(200, 7);
-    cr_expect_eq(aw_server_accepted(stage->server.server), 7);
-}
-
-static const struct aw_http_options one = {.connections_max = 1};
-HTTP_TEST_WITH(cancelled_while_it_waits_for_a_place, &one)
-{
-    struct aw_task *first;
-    struct aw_task *second;
-    cr_assert_eq(aw_spawn(&first, fetch_gate, NULL), 0);
-    wait_for(1);
-    cr_assert_eq(aw_spawn(&second, fetch_gate, NULL), 0);
-    AW_IGNORE(aw_sleep(1));
-    aw_cancel(second);
-    cr_expect_eq(aw_await(second), -ECANCELED);
-    cr_expect_eq(stage->server.requests, 1);
-    aw_cancel(first);
-    cr_expect_eq(aw_await(first), -ECANCELED);
-    expect_body(fetch("/redirect/0"), "home");
-}
-
-HTTP_TEST(closing_the_client_ends_what_runs)
-{
-    struct aw_task *tasks[3];
-    int results[3];
-    for (int i = 0; i < 3; i++)
-        cr_assert_eq(aw_spawn(&tasks[i], fetch_gate, NULL), 0);
-    wait_for(3);
-    aw_http_client_close(stage->client);
-    stage->client = NULL;
-    cr_expect_eq(aw_gather(3, tasks, results), -ESHUTDOWN);
-    cr_expect_eq(results[2], -ESHUTDOWN);
 }

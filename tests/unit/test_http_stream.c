@@ -1,4 +1,5 @@
 /* test_http_stream.c - responses read piece by piece, and TLS. */
+#include "support/cancel.h"
 #include "support/http_server.h"
 #include "support/process.h"
 
@@ -282,4 +283,32 @@ static int perform_proxy(void *argument)
 Test(http_proxy, is_given_names, .timeout = 120)
 {
     cr_assert_eq(aw_run(perform_proxy, NULL), 0);
+}
+
+/* Server and client of its own: idle connections of another's would count as left behind. */
+static int read_in_a_client_of_its_own(void *argument)
+{
+    struct stage here = {.client = NULL};
+    struct stage *outer = stage;
+    stage = &here;
+    http_server_start(&here.server, NULL);
+    int result = aw_http_client_open(&here.client, NULL, NULL);
+    cr_assert_eq(result, 0);
+    result = open_stream("/bytes/300000");
+    if (result == 0) {
+        int64_t size = drain();
+        cr_expect(size < 0 || size == 300000, "%d", (int)size);
+        result = size < 0 ? (int)size : 0;
+        close_stream();
+    }
+    aw_http_client_close(here.client);
+    http_server_stop(&here.server);
+    stage = outer;
+    (void)argument;
+    return result;
+}
+
+STREAM_TEST(cancelled_anywhere_nothing_is_left)
+{
+    cr_expect_gt(cancel_everywhere(read_in_a_client_of_its_own, NULL), 5);
 }

@@ -1,82 +1,16 @@
 /* test_no_memory.c - the nth allocation fails, for n = 1, 2 ... until the program runs through
  * untouched: each failure is an error that is told, and nothing of what was allocated stays.
- * The linker redirects malloc, calloc, realloc, free and mmap of the library to this file. */
+ * See failing_memory.h. */
 #include <await.h>
 
 #include "ring/request.h"
+#include "support/failing_memory.h"
 #include "support/process.h"
 
 #include <criterion/criterion.h>
 #include <errno.h>
-#include <stdlib.h>
-#include <sys/mman.h>
 
-static _Thread_local long allocations_left = -1; /* before one fails; -1: none does */
-static _Thread_local bool keeps_failing;
-static _Thread_local bool failed;
 static _Thread_local bool started; /* the program ran, so aw_run itself had what it needs */
-static _Thread_local long live; /* allocated and not freed by the library */
-
-void *__real_malloc(size_t size);
-void *__real_calloc(size_t count, size_t size);
-void *__real_realloc(void *memory, size_t size);
-void __real_free(void *memory);
-void *__real_mmap(void *address, size_t length, int protection, int flags, int fd, off_t offset);
-void *__wrap_malloc(size_t size);
-void *__wrap_calloc(size_t count, size_t size);
-void *__wrap_realloc(void *memory, size_t size);
-void __wrap_free(void *memory);
-void *__wrap_mmap(void *address, size_t length, int protection, int flags, int fd, off_t offset);
-
-static bool fails_now(void)
-{
-    if (allocations_left < 0)
-        return false;
-    if (allocations_left-- > 0)
-        return false;
-    failed = true;
-    allocations_left = keeps_failing ? 0 : -1;
-    errno = ENOMEM;
-    return true;
-}
-
-static void *counted(void *memory)
-{
-    live += memory != NULL;
-    return memory;
-}
-
-void *__wrap_malloc(size_t size)
-{
-    return fails_now() ? NULL : counted(__real_malloc(size));
-}
-
-void *__wrap_calloc(size_t count, size_t size)
-{
-    return fails_now() ? NULL : counted(__real_calloc(count, size));
-}
-
-void *__wrap_realloc(void *memory, size_t size)
-{
-    if (fails_now())
-        return NULL;
-    void *moved = __real_realloc(memory, size);
-    live += !memory && moved;
-    return moved;
-}
-
-void __wrap_free(void *memory)
-{
-    live -= memory != NULL;
-    __real_free(memory);
-}
-
-void *__wrap_mmap(void *address, size_t length, int protection, int flags, int fd, off_t offset)
-{
-    if (fails_now())
-        return MAP_FAILED;
-    return __real_mmap(address, length, protection, flags, fd, offset);
-}
 
 enum { TASKS = 70 };
 

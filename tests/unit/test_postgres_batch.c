@@ -1,6 +1,6 @@
 /* test_postgres_batch.c - jobs that share a transaction: who travels with whom, and that nobody
  * pays for another. */
-#include "support/delivery.h"
+#include "support/company.h"
 #include "support/postgres.h"
 
 #include <criterion/criterion.h>
@@ -14,21 +14,6 @@ POSTGRES_BEFORE_TESTS
 POSTGRES_AFTER_TESTS
 
 TestSuite(postgres_batch, .timeout = 120);
-
-#define JOBS_MAX 300
-
-/* Jobs that execute at the same time. */
-static struct one {
-    uint64_t id;
-    const char *words[8];
-    uint32_t word_count;
-    bool alone;
-    uint64_t timeout_ms;
-    size_t result_size_max;
-    struct aw_task *task;
-    struct outcome outcome;
-} jobs[JOBS_MAX];
-static int job_count;
 
 static char uri[300];
 
@@ -58,73 +43,6 @@ static void batches(enum target_delivery delivery, uint32_t coalesce, void (*bod
                  body);
 }
 
-static struct one *add(const char *sql, const char *parameter)
-{
-    cr_assert_lt(job_count, JOBS_MAX);
-    struct one *one = &jobs[job_count++];
-    *one = (struct one){.id = (uint64_t)job_count, .words = {sql, parameter}};
-    one->word_count = parameter ? 2 : 1;
-    return one;
-}
-
-static int run_one(void *argument)
-{
-    struct one *one = argument;
-    struct argument arguments[8];
-    for (uint32_t i = 0; i < one->word_count; i++) {
-        arguments[i] =
-            (struct argument){one->words[i], (uint32_t)strlen(one->words[i]), false};
-    }
-    const struct execution execution = {
-        .arguments = arguments,
-        .argument_count = one->word_count,
-        .job_id = one->id,
-        .attempt = 1,
-        .alone = one->alone,
-        .result_size_max = one->result_size_max ? one->result_size_max : 1u << 20};
-    struct aw_scope scope;
-    aw_scope_enter(&scope, one->timeout_ms ? aw_after_ms(one->timeout_ms) : AW_NEVER);
-    delivery_target.type->execute(&delivery_target, &execution, &one->outcome);
-    aw_scope_leave(&scope);
-    return 0;
-}
-
-static void start_all(void)
-{
-    for (int i = 0; i < job_count; i++) {
-        cr_assert_eq(aw_spawn(&jobs[i].task, run_one, &jobs[i]), 0);
-    }
-}
-
-static void await_all(void)
-{
-    for (int i = 0; i < job_count; i++) {
-        cr_assert_eq(aw_await(jobs[i].task), 0);
-    }
-}
-
-static void expect(int index, enum outcome_kind kind, const char *text)
-{
-    const struct outcome *outcome = &jobs[index].outcome;
-    cr_expect_eq(outcome->kind, kind, "job %d: %d %s %s", index + 1, outcome->kind, outcome->code,
-                 outcome->message);
-    if (kind != OUTCOME_DONE) {
-        cr_expect_str_eq(outcome->code, text, "job %d: %s", index + 1, outcome->message);
-    } else {
-        cr_expect(outcome->result.size == strlen(text) &&
-                      memcmp(outcome->result.data, text, strlen(text)) == 0,
-                  "job %d: %.*s", index + 1, (int)outcome->result.size, outcome->result.data);
-    }
-}
-
-static void forget_all(void)
-{
-    for (int i = 0; i < job_count; i++) {
-        buffer_free(&jobs[i].outcome.result);
-    }
-    job_count = 0;
-}
-
 static long long number_on(PGconn *handle, const char *sql)
 {
     PGresult *result = PQexec(handle, sql);
@@ -148,20 +66,6 @@ static long long number(const char *sql)
 #define INSERT "INSERT INTO t VALUES ($1)"
 #define INSERTED "+INSERT 0 1\r\n"
 
-static const char *digits(int value)
-{
-    static char texts[JOBS_MAX][12];
-    snprintf(texts[value], sizeof texts[value], "%d", value);
-    return texts[value];
-}
-
-static void add_inserts(int from, int count)
-{
-    for (int i = 0; i < count; i++) {
-        add(INSERT, digits(from + i));
-    }
-}
-
 /* Connections and receipts are there, so that nothing but gathering is seen. */
 static void prepare(const char *table)
 {
@@ -174,37 +78,37 @@ static void prepare(const char *table)
 static void body_gather(void)
 {
     prepare("CREATE TABLE t (v int UNIQUE)");
-    add_inserts(0, 100);
-    add("INSERT INTO t SELECT generate_series(200, 202) RETURNING v", NULL);
-    add("SELECT count(*) AS n FROM pg_class WHERE relname = 't'", NULL);
-    add("UPDATE t SET v = v WHERE v < 0", NULL);
-    start_all();
-    await_all();
+    company_add_numbers(INSERT, 0, 100);
+    company_add("INSERT INTO t SELECT generate_series(200, 202) RETURNING v", NULL);
+    company_add("SELECT count(*) AS n FROM pg_class WHERE relname = 't'", NULL);
+    company_add("UPDATE t SET v = v WHERE v < 0", NULL);
+    company_start();
+    company_await();
     for (int i = 0; i < 100; i++) {
-        expect(i, OUTCOME_DONE, INSERTED);
+        company_expect(i, OUTCOME_DONE, INSERTED);
     }
-    expect(100, OUTCOME_DONE, "*4\r\n*1\r\n$1\r\nv\r\n*1\r\n$3\r\n200\r\n*1\r\n$3\r\n201\r\n*1\r\n"
-                              "$3\r\n202\r\n");
-    expect(101, OUTCOME_DONE, "*2\r\n*1\r\n$1\r\nn\r\n*1\r\n$1\r\n1\r\n");
-    expect(102, OUTCOME_DONE, "+UPDATE 0\r\n");
+    company_expect(100, OUTCOME_DONE,
+                   "*4\r\n*1\r\n$1\r\nv\r\n*1\r\n$3\r\n200\r\n*1\r\n$3\r\n201\r\n*1\r\n$3\r\n202\r\n");
+    company_expect(101, OUTCOME_DONE, "*2\r\n*1\r\n$1\r\nn\r\n*1\r\n$1\r\n1\r\n");
+    company_expect(102, OUTCOME_DONE, "+UPDATE 0\r\n");
     cr_expect_eq(number(ROWS), 103);
     cr_expect_leq(number(TRANSACTIONS), 6, "half of what waits each time");
     cr_expect_leq(number("SELECT max(n) FROM (SELECT count(*) AS n FROM t GROUP BY xmin::text) AS "
                          "batch"), 64 + 2, "one of the jobs has three rows");
     if (delivery_target.settings.delivery == TARGET_EXACTLY_ONCE) {
         cr_expect_eq(number(RECEIPTS), 104);
-        for (int i = 0; i < job_count; i++) { /* once more: all are done */
-            buffer_free(&jobs[i].outcome.result);
+        for (int i = 0; i < company_count; i++) { /* once more: all are done */
+            buffer_free(&company[i].outcome.result);
         }
-        start_all();
-        await_all();
-        for (int i = 0; i < job_count; i++) {
-            cr_expect_eq(jobs[i].outcome.kind, OUTCOME_DONE);
+        company_start();
+        company_await();
+        for (int i = 0; i < company_count; i++) {
+            cr_expect_eq(company[i].outcome.kind, OUTCOME_DONE);
         }
-        expect(0, OUTCOME_DONE, "+OK\r\n");
+        company_expect(0, OUTCOME_DONE, "+OK\r\n");
         cr_expect_eq(number(ROWS), 103);
     }
-    forget_all();
+    company_forget();
 }
 
 Test(postgres_batch, what_comes_together_shares_a_transaction)
@@ -222,20 +126,54 @@ Test(postgres_batch, receipts_of_all_are_in_it)
 static void body_off(void)
 {
     prepare("CREATE TABLE t (v int)");
-    add_inserts(0, 50);
-    start_all();
-    await_all();
+    company_add_numbers(INSERT, 0, 50);
+    company_start();
+    company_await();
     for (int i = 0; i < 50; i++) {
-        expect(i, OUTCOME_DONE, INSERTED);
+        company_expect(i, OUTCOME_DONE, INSERTED);
     }
     cr_expect_eq(number(TRANSACTIONS), 50);
-    forget_all();
+    company_forget();
 }
 
 Test(postgres_batch, none_unless_asked_for)
 {
     PQfinish(own_database("off"));
     batches(TARGET_AT_LEAST_ONCE, 0, body_off);
+}
+
+/* --- a job's own wish --- */
+
+static void body_own(void)
+{
+    prepare("CREATE TABLE t (v int)");
+    for (int i = 0; i < 100; i++) {
+        company_add(INSERT, company_digits(i))->coalesce = i < 50 ? 10 : 1;
+    }
+    company_start();
+    company_await();
+    for (int i = 0; i < 100; i++) {
+        company_expect(i, OUTCOME_DONE, INSERTED);
+    }
+    cr_expect_eq(number(ROWS), 100);
+    cr_expect_leq(number(TRANSACTIONS), 50 + 15, "the first fifty gather");
+    cr_expect_eq(number("SELECT max(n) FROM (SELECT count(*) AS n FROM t GROUP BY xmin::text) AS "
+                        "batch"), 10);
+    cr_expect_eq(number("SELECT count(*) FROM t AS a JOIN t AS b ON a.xmin = b.xmin AND a.v < b.v "
+                        "WHERE b.v >= 50"), 0, "the others have a transaction of their own");
+    company_forget();
+}
+
+Test(postgres_batch, a_job_may_gather_where_the_target_does_not)
+{
+    PQfinish(own_database("own_wish"));
+    batches(TARGET_AT_LEAST_ONCE, 0, body_own);
+}
+
+Test(postgres_batch, a_job_may_gather_less_than_the_target)
+{
+    PQfinish(own_database("own_wish_less"));
+    batches(TARGET_EXACTLY_ONCE, 64, body_own);
 }
 
 Test(postgres_batch, none_where_delivery_is_at_most_once)
@@ -250,9 +188,9 @@ static void expect_only_failures(int count, int every, const char *code)
 {
     for (int i = 0; i < count; i++) {
         if (i % every == every - 1) {
-            expect(i, OUTCOME_DEAD, code);
+            company_expect(i, OUTCOME_DEAD, code);
         } else {
-            expect(i, OUTCOME_DONE, INSERTED);
+            company_expect(i, OUTCOME_DONE, INSERTED);
         }
     }
     cr_expect_eq(number(ROWS), count - count / every);
@@ -263,16 +201,17 @@ static void body_failures(void)
 {
     prepare("CREATE TABLE t (v int CHECK (v >= 0))");
     for (int i = 0; i < 250; i++) {
-        add(INSERT, i % 50 == 49 ? "-1" : digits(i));
+        company_add(INSERT, i % 50 == 49 ? "-1" : company_digits(i));
     }
-    start_all();
-    await_all();
+    company_start();
+    company_await();
     expect_only_failures(250, 50, "23514");
-    cr_expect_not(strstr(jobs[49].outcome.message, "statement"), "%s", jobs[49].outcome.message);
+    cr_expect_not(strstr(company[49].outcome.message, "statement"), "%s",
+                  company[49].outcome.message);
     if (delivery_target.settings.delivery == TARGET_EXACTLY_ONCE) {
         cr_expect_eq(number(RECEIPTS), 246);
     }
-    forget_all();
+    company_forget();
 }
 
 Test(postgres_batch, only_the_one_that_fails_is_charged)
@@ -291,18 +230,18 @@ static void body_commit(void)
 {
     prepare("CREATE TABLE t (v int UNIQUE DEFERRABLE INITIALLY DEFERRED)");
     delivery_execute(9998, "INSERT INTO t VALUES (7)", NULL);
-    add_inserts(0, 20);
-    add("SELECT no_such_function()", NULL);
-    add("SELECT FROM WHERE", NULL);
-    start_all();
-    await_all();
+    company_add_numbers(INSERT, 0, 20);
+    company_add("SELECT no_such_function()", NULL)->coalesce = 64;
+    company_add("SELECT FROM WHERE", NULL);
+    company_start();
+    company_await();
     for (int i = 0; i < 20; i++) {
-        expect(i, i == 7 ? OUTCOME_DEAD : OUTCOME_DONE, i == 7 ? "23505" : INSERTED);
+        company_expect(i, i == 7 ? OUTCOME_DEAD : OUTCOME_DONE, i == 7 ? "23505" : INSERTED);
     }
-    expect(20, OUTCOME_DEAD, "42883");
-    expect(21, OUTCOME_DEAD, "42601");
+    company_expect(20, OUTCOME_DEAD, "42883");
+    company_expect(21, OUTCOME_DEAD, "42601");
     cr_expect_eq(number(ROWS), 20);
-    forget_all();
+    company_forget();
 }
 
 Test(postgres_batch, a_failure_at_the_commit_is_found)
@@ -318,34 +257,37 @@ static void body_mixed(void)
     prepare("CREATE TABLE t (v int)");
     delivery_execute(0, "CREATE PROCEDURE two() LANGUAGE plpgsql AS $$ BEGIN INSERT INTO t VALUES "
                         "(1001); COMMIT; INSERT INTO t VALUES (1002); END $$", NULL);
+    delivery_execute(0, "CREATE FUNCTION own_function(n int) RETURNS int LANGUAGE sql AS 'SELECT n'",
+                     NULL);
     for (int i = 0; i < 40; i++) {
-        add(INSERT, digits(i));
+        company_add(INSERT, company_digits(i));
         if (i % 10 == 0) {
-            add("CALL two()", NULL);
-            add("VACUUM t", NULL);
-            add("DO $$ BEGIN INSERT INTO t VALUES (1003); COMMIT; END $$", NULL);
-            struct one *several = add("TX", "2");
+            company_add("CALL two()", NULL);
+            company_add("VACUUM t", NULL);
+            company_add("DO $$ BEGIN INSERT INTO t VALUES (1003); COMMIT; END $$", NULL);
+            struct company_job *several = company_add("TX", "2");
             several->words[2] = INSERT;
             several->words[3] = "1";
             several->words[4] = "1004";
             several->words[5] = "SELECT 1";
             several->words[6] = "0";
             several->word_count = 7;
-            add(INSERT, "1005")->alone = true;
-            add("CREATE TEMPORARY TABLE IF NOT EXISTS own (v int)", NULL);
+            company_add(INSERT, "1005")->alone = true;
+            company_add("INSERT INTO t SELECT own_function(1006)", NULL);
+            company_add("CREATE TEMPORARY TABLE IF NOT EXISTS own (v int)", NULL);
         }
     }
-    start_all();
-    await_all();
-    for (int i = 0; i < job_count; i++) {
-        cr_expect_eq(jobs[i].outcome.kind, OUTCOME_DONE, "%s: %s", jobs[i].words[0],
-                     jobs[i].outcome.message);
+    company_start();
+    company_await();
+    for (int i = 0; i < company_count; i++) {
+        cr_expect_eq(company[i].outcome.kind, OUTCOME_DONE, "%s: %s", company[i].words[0],
+                     company[i].outcome.message);
     }
-    cr_expect_eq(number(ROWS), 40 + 4 * 5);
+    cr_expect_eq(number(ROWS), 40 + 4 * 6);
     cr_expect_eq(number("SELECT count(*) FROM t AS a JOIN t AS b ON a.xmin = b.xmin AND a.v < b.v "
                         "WHERE b.v > 1000"), 0, "they had a transaction of their own");
     cr_expect_lt(number("SELECT count(DISTINCT xmin::text) FROM t WHERE v < 1000"), 20);
-    forget_all();
+    company_forget();
 }
 
 Test(postgres_batch, what_cannot_share_a_transaction_runs_by_itself)
@@ -360,20 +302,20 @@ static void body_large(void)
     memset(large, 'x', sizeof large - 1);
     prepare("CREATE TABLE t (v text)");
     for (int i = 0; i < 9; i++) {
-        add(INSERT, large);
+        company_add(INSERT, large);
     }
-    add("SELECT repeat('y', 5000)", NULL)->result_size_max = 1000;
-    add("INSERT INTO t SELECT 'z' RETURNING repeat(v, 5000)", NULL)->result_size_max = 1000;
-    start_all();
-    await_all();
+    company_add("SELECT repeat('y', 5000)", NULL)->result_size_max = 1000;
+    company_add("INSERT INTO t SELECT 'z' RETURNING repeat(v, 5000)", NULL)->result_size_max = 1000;
+    company_start();
+    company_await();
     for (int i = 0; i < 9; i++) {
-        expect(i, OUTCOME_DONE, INSERTED);
+        company_expect(i, OUTCOME_DONE, INSERTED);
     }
-    expect(9, OUTCOME_DEAD, "RESULTTOOBIG");
-    expect(10, OUTCOME_DEAD, "RESULTTOOBIG");
+    company_expect(9, OUTCOME_DEAD, "RESULTTOOBIG");
+    company_expect(10, OUTCOME_DEAD, "RESULTTOOBIG");
     cr_expect_eq(number(ROWS), 10);
     cr_expect_geq(number(TRANSACTIONS), 9, "two of them are more than a batch may hold");
-    forget_all();
+    company_forget();
 }
 
 Test(postgres_batch, size_is_limited)
@@ -401,27 +343,27 @@ static void body_cancel(void)
     prepare("CREATE TABLE t (v int)");
     delivery_execute(0, "CREATE TABLE gate (v int)", NULL);
     PQclear(PQexec(holder, "BEGIN; LOCK TABLE gate"));
-    add_inserts(0, 10);
-    add("INSERT INTO t SELECT 100 FROM gate", NULL); /* waits */
-    add_inserts(10, 4); /* so few travel together */
-    start_all();
+    company_add_numbers(INSERT, 0, 10);
+    company_add("INSERT INTO t SELECT 100 FROM gate", NULL); /* waits */
+    company_add_numbers(INSERT, 10, 4); /* so few travel together */
+    company_start();
     wait_for(BLOCKED, 1);
-    aw_cancel(jobs[3].task);
-    cr_assert_eq(aw_await(jobs[3].task), 0);
-    expect(3, OUTCOME_STOPPED, "57014");
+    aw_cancel(company[3].task);
+    cr_assert_eq(aw_await(company[3].task), 0);
+    company_expect(3, OUTCOME_STOPPED, "57014");
     wait_for(BLOCKED, 1);
     cr_expect_eq(number(ROWS), 0);
     PQclear(PQexec(holder, "COMMIT"));
-    for (int i = 0; i < job_count; i++) {
+    for (int i = 0; i < company_count; i++) {
         if (i != 3) {
-            cr_assert_eq(aw_await(jobs[i].task), 0);
-            expect(i, OUTCOME_DONE, i == 10 ? "+INSERT 0 0\r\n" : INSERTED);
+            cr_assert_eq(aw_await(company[i].task), 0);
+            company_expect(i, OUTCOME_DONE, i == 10 ? "+INSERT 0 0\r\n" : INSERTED);
         }
     }
     cr_expect_eq(number(ROWS), 13);
     cr_expect_eq(number("SELECT count(*) FROM t WHERE v = 3"), 0);
     PQfinish(holder);
-    forget_all();
+    company_forget();
 }
 
 Test(postgres_batch, a_cancelled_job_leaves_and_the_others_go_on)
@@ -435,27 +377,27 @@ static void body_timeout(void)
     prepare("CREATE TABLE t (v int)");
     delivery_execute(0, "CREATE TABLE gate (v int)", NULL);
     PQclear(PQexec(holder, "BEGIN; LOCK TABLE gate"));
-    add_inserts(0, 10);
-    add("INSERT INTO t SELECT 100 FROM gate", NULL);
-    jobs[4].timeout_ms = 300;
-    start_all();
-    cr_assert_eq(aw_await(jobs[4].task), 0);
-    expect(4, OUTCOME_INTERRUPTED, "TIMEOUT"); /* it did not hold them up: no attempt */
-    jobs[4].alone = true;
-    jobs[4].timeout_ms = 60000;
-    cr_assert_eq(aw_spawn(&jobs[4].task, run_one, &jobs[4]), 0);
-    cr_assert_eq(aw_await(jobs[4].task), 0);
-    expect(4, OUTCOME_DONE, INSERTED);
+    company_add_numbers(INSERT, 0, 10);
+    company_add("INSERT INTO t SELECT 100 FROM gate", NULL);
+    company[4].timeout_ms = 300;
+    company_start();
+    cr_assert_eq(aw_await(company[4].task), 0);
+    company_expect(4, OUTCOME_INTERRUPTED, "TIMEOUT"); /* it did not hold them up: no attempt */
+    company[4].alone = true;
+    company[4].timeout_ms = 60000;
+    cr_assert_eq(aw_spawn(&company[4].task, company_run, &company[4]), 0);
+    cr_assert_eq(aw_await(company[4].task), 0);
+    company_expect(4, OUTCOME_DONE, INSERTED);
     PQclear(PQexec(holder, "COMMIT"));
-    for (int i = 0; i < job_count; i++) {
+    for (int i = 0; i < company_count; i++) {
         if (i != 4) {
-            cr_assert_eq(aw_await(jobs[i].task), 0);
-            expect(i, OUTCOME_DONE, i == 10 ? "+INSERT 0 0\r\n" : INSERTED);
+            cr_assert_eq(aw_await(company[i].task), 0);
+            company_expect(i, OUTCOME_DONE, i == 10 ? "+INSERT 0 0\r\n" : INSERTED);
         }
     }
     cr_expect_eq(number(ROWS), 10);
     PQfinish(holder);
-    forget_all();
+    company_forget();
 }
 
 Test(postgres_batch, whose_time_runs_out_in_company_is_not_charged)
@@ -467,20 +409,20 @@ Test(postgres_batch, whose_time_runs_out_in_company_is_not_charged)
 static void body_killed(void)
 {
     prepare("CREATE TABLE t (v int)");
-    add_inserts(0, 10);
-    add("SELECT pg_terminate_backend(pg_backend_pid())", NULL);
-    add_inserts(10, 10);
-    start_all();
-    await_all();
-    for (int i = 0; i < job_count; i++) {
+    company_add_numbers(INSERT, 0, 10);
+    company_add("SELECT pg_terminate_backend(pg_backend_pid())", NULL)->coalesce = 64;
+    company_add_numbers(INSERT, 10, 10);
+    company_start();
+    company_await();
+    for (int i = 0; i < company_count; i++) {
         if (i == 10) {
-            cr_expect_eq(jobs[i].outcome.kind, OUTCOME_RETRY, "%s", jobs[i].outcome.message);
+            cr_expect_eq(company[i].outcome.kind, OUTCOME_RETRY, "%s", company[i].outcome.message);
         } else {
-            expect(i, OUTCOME_DONE, INSERTED);
+            company_expect(i, OUTCOME_DONE, INSERTED);
         }
     }
     cr_expect_eq(number(ROWS), 20);
-    forget_all();
+    company_forget();
 }
 
 Test(postgres_batch, a_job_that_ends_its_session_takes_nobody_along)

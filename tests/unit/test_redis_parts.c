@@ -1,12 +1,15 @@
-/* test_redis_parts.c - the Redis client's parts without a server: URIs, rules, and the scanner and
- * parser of replies. */
+/* test_redis_parts.c - the Redis client's parts without a server: URIs, rules, commands, and the
+ * scanner and parser of replies. */
+#include "clients/redis_command.h"
 #include "clients/redis_parser.h"
 #include "clients/redis_rules.h"
 #include "clients/redis_uri.h"
 
 #include <criterion/criterion.h>
 #include <errno.h>
+#include <hiredis/hiredis.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* --- URIs ------------------------------------------------------------------------------------- */
@@ -213,4 +216,42 @@ Test(redis_parser, depth_has_a_limit_and_a_last_one)
             aw_redis_reply_free(reply);
     }
     redis_parser_free(&parser);
+}
+
+/* --- commands --------------------------------------------------------------------------------- */
+
+/* Written as hiredis writes it, and within the size that was announced. */
+static void check_written(size_t count, const char *arguments[], const size_t sizes[])
+{
+    char *expected = NULL;
+    long long size = redisFormatCommandArgv(&expected, (int)count, arguments, sizes);
+    cr_assert_gt(size, 0);
+    char *written = malloc(redis_command_size(count, sizes));
+    cr_assert_not_null(written);
+    size_t written_size = redis_command_write(written, count, arguments, sizes);
+    cr_expect_eq(written_size, (size_t)size);
+    cr_expect_leq(written_size, redis_command_size(count, sizes));
+    cr_expect_eq(memcmp(written, expected, written_size), 0);
+    free(written);
+    redisFreeCommand(expected);
+}
+
+Test(redis_command, is_written_as_hiredis_does)
+{
+    static char large[100001];
+    memset(large, 'x', sizeof large);
+    const char *arguments[12] = {"SET", "", "a\0b\r\n", large};
+    const size_t lengths[] = {0, 1, 9, 10, 99, 100, 65535, 99999, 100000, sizeof large};
+    size_t sizes[12] = {3, 0, 5, 0};
+    for (size_t count = 1; count <= 3; count++)
+        check_written(count, arguments, sizes);
+    for (size_t i = 0; i < sizeof lengths / sizeof lengths[0]; i++) {
+        sizes[3] = lengths[i];
+        check_written(4, arguments, sizes);
+    }
+    for (size_t i = 4; i < 12; i++) {
+        arguments[i] = "word";
+        sizes[i] = 4;
+        check_written(i + 1, arguments, sizes); /* the count gets a second digit */
+    }
 }

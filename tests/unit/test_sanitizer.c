@@ -10,6 +10,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+/* gcc tells of UBSan by no macro; the asan build has both. */
 #ifdef SANITIZE_ADDRESS
 #define HAS_ADDRESS 1
 #else
@@ -111,6 +112,91 @@ static int local_overflow(void *argument)
     if (aw_spawn(&task, stack_overflow_of_a_local, (void *)(uintptr_t)&behind) < 0)
         return -1;
     return aw_await(task) < 0;
+}
+
+static int use_after_scope_of_a_local(void *argument)
+{
+    char *volatile pointer = argument;
+    {
+        char local[32];
+        memset(local, 7, sizeof local);
+        pointer = local; /* NOLINT: planted */
+        AW_IGNORE(aw_yield());
+        sink += local[sink];
+    }
+    AW_IGNORE(aw_yield());
+    sink += pointer[3];
+    return 0;
+}
+
+static int use_after_scope(void *argument)
+{
+    struct aw_task *task;
+    if (aw_spawn(&task, use_after_scope_of_a_local, argument) < 0)
+        return -1;
+    return aw_await(task);
+}
+
+static int free_while_away(void *argument)
+{
+    free(*(char **)argument);
+    return 0;
+}
+
+static int use_after_free(void *argument)
+{
+    (void)argument;
+    char *memory = calloc(1, 64);
+    struct aw_task *task;
+    if (!memory || aw_spawn(&task, free_while_away, &memory) < 0)
+        return -1;
+    int result = aw_await(task);
+    sink += memory[5];
+    return result;
+}
+
+static int overflow_after_a_switch(void *argument)
+{
+    volatile int *number = argument;
+    AW_IGNORE(aw_yield());
+    *number += 1;
+    return 0;
+}
+
+static int signed_overflow(void *argument)
+{
+    (void)argument;
+    static volatile int number = INT32_MAX;
+    struct aw_task *task;
+    if (aw_spawn(&task, overflow_after_a_switch, (void *)(uintptr_t)&number) < 0)
+        return -1;
+    return aw_await(task);
+}
+
+static void expect_report(aw_function planted, const char *words, const char *where)
+{
+    static char report[REPORT_SIZE];
+    if (!HAS_ADDRESS)
+        cr_skip("not built with AddressSanitizer and UBSan");
+    int status = run_in_child(planted, report);
+    cr_assert_neq(status, 0);
+    cr_assert(strstr(report, words), "%s", report);
+    cr_assert(strstr(report, where), "%s", report);
+}
+
+Test(sanitizer, address_sees_use_after_scope_on_a_tasks_stack)
+{
+    expect_report(use_after_scope, "stack-use-after-scope", "use_after_scope_of_a_local");
+}
+
+Test(sanitizer, address_sees_use_after_free_across_a_switch)
+{
+    expect_report(use_after_free, "heap-use-after-free", "free_while_away");
+}
+
+Test(sanitizer, undefined_behaviour_is_seen_after_a_switch)
+{
+    expect_report(signed_overflow, "signed integer overflow", "overflow_after_a_switch");
 }
 
 Test(sanitizer, address_sees_a_heap_overflow_across_a_switch)

@@ -160,3 +160,22 @@ Test(scope, cancellation_outranks_a_deadline)
 {
     cr_assert_eq(run(both, NULL), 0);
 }
+
+static int moved_deadline(void *argument)
+{
+    (void)argument;
+    struct aw_scope scope;
+    aw_scope_enter(&scope, AW_NEVER);
+    aw_scope_set_deadline(&scope, aw_now_ns());
+    cr_expect_eq(aw_sleep(60000), -ETIME);
+    aw_scope_set_deadline(&scope, AW_NEVER); /* it was a deadline, not a cancellation */
+    cr_expect_eq(aw_sleep(1), 0);
+    cr_expect_not(aw_scope_expired(&scope));
+    aw_scope_leave(&scope);
+    return 0;
+}
+
+Test(scope, a_deadline_can_be_moved)
+{
+    cr_assert_eq(run(moved_deadline, NULL), 0);
+}

@@ -282,3 +282,21 @@ Test(server, ends_with_the_task_that_started_it)
 {
     cr_assert_eq(aw_run(orphan_body, NULL), 0);
 }
+
+static int refuses_what_cannot_be(void *argument)
+{
+    (void)argument;
+    struct aw_server *server;
+    const struct aw_server_options huge = {.stream.input_limit_bytes = ((size_t)1 << 30) + 1};
+    int listener = aw_listen_tcp("127.0.0.1", 0, 0, NULL);
+    cr_assert_geq(listener, 0);
+    cr_expect_eq(aw_server_start(&server, -1, NULL, NULL, NULL), -EBADF);
+    cr_expect_eq(aw_server_start(&server, listener, NULL, NULL, &huge), -EINVAL);
+    cr_expect_gt(aw_local_port(listener), 0, "the listener is still the caller's");
+    return aw_close(listener);
+}
+
+Test(server, refuses_limits_that_no_connection_could_have)
+{
+    cr_assert_eq(aw_run(refuses_what_cannot_be, NULL), 0);
+}

@@ -99,6 +99,12 @@ static int unix_echo_body(void *argument)
     cr_expect_eq(peer.pid, getpid());
     cr_expect_eq(peer.uid, geteuid());
     cr_expect_eq(peer.gid, getegid());
+    gid_t groups[256];
+    gid_t own[256];
+    int count = getgroups(256, own);
+    cr_expect_eq(aw_peer_groups(client, groups, 256), count);
+    cr_expect(count <= 0 || memcmp(groups, own, (size_t)count * sizeof *own) == 0);
+    cr_expect(count <= 0 || aw_peer_groups(client, groups, 0) == -ERANGE);
     cr_expect_eq(talk(client), 0);
     cr_expect_eq(aw_await(server), 0);
     aw_close(client);
@@ -137,6 +143,8 @@ static int echo_over(const char *address)
     cr_expect_neq(option_of(client, SOL_SOCKET, SO_KEEPALIVE), 0);
     struct aw_peer peer;
     cr_expect_lt(aw_peer_of(client, &peer), 0, "TCP has no credentials");
+    gid_t group;
+    cr_expect_lt(aw_peer_groups(client, &group, 1), 0);
     cr_expect_eq(talk(client), 0);
     cr_expect_eq(aw_await(server), 0);
     aw_close(client);

@@ -159,6 +159,79 @@ Test(stack, deeply_used_stacks_give_their_memory_back)
     stack_pool_destroy(&pool);
 }
 
+enum { MANY = STACKS_WARM_MAX + STACKS_TRIM };
+
+/* Takes `count` stacks, writes to the top page of each and gives them back in the order of
+ * `stride`. */
+static void use(struct stack_pool *pool, int count, int stride)
+{
+    static struct stack *stacks[2 * MANY];
+    for (int i = 0; i < count; i++) {
+        cr_assert_eq(stack_take(pool, &stacks[i]), 0);
+        ((char *)stacks[i]->bottom + stacks[i]->size)[-1] = 1;
+    }
+    for (int first = 0; first < stride; first++)
+        for (int i = first; i < count; i += stride)
+            stack_return(pool, stacks[i]);
+}
+
+Test(stack, free_stacks_keep_memory_only_up_to_a_limit)
+{
+    struct stack_pool pool;
+    stack_pool_init(&pool, 65536);
+    use(&pool, 2 * MANY, 7);
+    cr_assert_lt(pool.warm_count, MANY);
+    cr_assert_geq(pool.warm_count, STACKS_WARM_MAX);
+    use(&pool, 2 * MANY, 1); /* every one is there still, warm or cold, and can be written to */
+    stack_pool_destroy(&pool);
+}
+
+Test(stack, what_is_not_used_between_two_looks_becomes_cold)
+{
+    struct stack_pool pool;
+    stack_pool_init(&pool, 65536);
+    use(&pool, 1000, 3);
+    stack_pool_age(&pool);
+    cr_assert_eq(pool.warm_count, 1000, "all have just been used");
+    for (int i = 0; i < 5; i++)
+        use(&pool, 600, 1);
+    stack_pool_age(&pool);
+    cr_assert_eq(pool.warm_count, 600);
+    cr_assert(stack_pool_has_surplus(&pool));
+    long before = resident_kib();
+    stack_pool_age(&pool);
+    cr_assert_eq(pool.warm_count, STACKS_WARM);
+    cr_assert(!stack_pool_has_surplus(&pool));
+    if (!INSTRUMENTED)
+        cr_expect_leq(resident_kib() - before, -4 * (600 - (long)STACKS_WARM));
+    stack_pool_age(&pool);
+    cr_assert_eq(pool.warm_count, STACKS_WARM);
+    stack_pool_destroy(&pool);
+}
+
+/* Neighbours are given back in one call, with the guards between them. */
+Test(stack, a_cold_stack_has_its_guard_still)
+{
+    pid_t child = fork();
+    cr_assert_geq(child, 0);
+    if (child == 0) {
+        die_quietly();
+        struct stack_pool pool;
+        struct stack *stack;
+        stack_pool_init(&pool, 65536);
+        use(&pool, MANY, 1);
+        for (int i = 0; i < MANY; i++)
+            if (stack_take(&pool, &stack) < 0)
+                _exit(7);
+        memset(stack->bottom, 1, stack->size); /* the last one of the list: it was cold */
+        ((volatile char *)stack->bottom)[-1] = 1;
+        _exit(8);
+    }
+    int status;
+    cr_assert_eq(waitpid(child, &status, 0), child);
+    cr_assert(died_at_guard(status), "status %x", (unsigned)status);
+}
+
 static bool under_valgrind(void)
 {
 #ifdef SANITIZE_VALGRIND

@@ -109,6 +109,54 @@ static int call_wait_any(struct world *world)
     return aw_wait_any(1, &world->sleeper, AW_NEVER, &index);
 }
 
+static int call_sleep_until(struct world *world)
+{
+    (void)world;
+    return aw_sleep_until(AW_NEVER);
+}
+
+static bool never(void *argument)
+{
+    (void)argument;
+    return false;
+}
+
+static int call_condition_for(struct world *world)
+{
+    cr_assert_eq(aw_lock_acquire(&world->free), 0);
+    int result = aw_condition_wait_for(&world->condition, &world->free, never, NULL);
+    aw_lock_release(&world->free);
+    return result;
+}
+
+static int call_condition_until(struct world *world)
+{
+    cr_assert_eq(aw_lock_acquire(&world->free), 0);
+    int result = aw_condition_wait_until(&world->condition, &world->free, AW_NEVER);
+    aw_lock_release(&world->free);
+    return result;
+}
+
+/* These two cancel what they wait for. */
+static int call_race(struct world *world)
+{
+    (void)world;
+    struct aw_task *task;
+    size_t index;
+    cr_assert_eq(aw_spawn(&task, sleep_long, NULL), 0);
+    return aw_race(1, &task, &index);
+}
+
+static int call_gather_fail_fast(struct world *world)
+{
+    (void)world;
+    struct aw_task *task;
+    cr_assert_eq(aw_spawn(&task, sleep_long, NULL), 0);
+    int result = aw_gather_fail_fast(1, &task, NULL);
+    /* the child's own word: -ECANCELED, whatever interrupted the caller */
+    return result == -ECANCELED ? aw_interrupted() : result;
+}
+
 static int call_with_lock(struct world *world)
 {
     int result = 0;
@@ -134,6 +182,11 @@ static const struct {
     {"aw_queue_put", call_queue_put},
     {"aw_priority_queue_get", call_priority_get},
     {"aw_priority_queue_put", call_priority_put},
+    {"aw_sleep_until", call_sleep_until},
+    {"aw_condition_wait_for", call_condition_for},
+    {"aw_condition_wait_until", call_condition_until},
+    {"aw_race", call_race},
+    {"aw_gather_fail_fast", call_gather_fail_fast},
     {"aw_wait", call_wait},
     {"aw_wait_any", call_wait_any},
     {"AW_WITH a lock", call_with_lock},

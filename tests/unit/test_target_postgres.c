@@ -226,6 +226,12 @@ static void body_dead(void)
     EXPECT_FAILURE(OUTCOME_RETRY, "40001");
     execute(FORMAT_ROWS, "DO $$ BEGIN RAISE EXCEPTION 'no' USING ERRCODE = '53300'; END $$", NULL);
     EXPECT_FAILURE(OUTCOME_RETRY, "53300");
+    execute(FORMAT_ROWS, "DO $$ BEGIN RAISE EXCEPTION 'could not extend file \"base/5/16384\"' "
+                         "USING ERRCODE = '53100'; END $$", NULL);
+    EXPECT_FAILURE(OUTCOME_UNAVAILABLE, "53100");
+    execute(FORMAT_ROWS, "DO $$ BEGIN RAISE EXCEPTION 'could not write to file "
+                         "\"base/pgsql_tmp/pgsql_tmp1.0\"' USING ERRCODE = '53100'; END $$", NULL);
+    EXPECT_FAILURE(OUTCOME_RETRY, "53100");
     execute(FORMAT_ROWS, "DO $$ BEGIN RAISE EXCEPTION 'no' USING ERRCODE = '25006'; END $$", NULL);
     EXPECT_FAILURE(OUTCOME_RETRY, "25006");
     execute(FORMAT_ROWS, "SELECT 1", NULL);

@@ -247,7 +247,7 @@ static void words(struct fake_redis *fake)
         {"-TRYAGAIN later\r\n", OUTCOME_RETRY, "TRYAGAIN"},
         {"-BUSY script\r\n", OUTCOME_RETRY, "BUSY"},
         {"-BUSYGROUP exists\r\n", OUTCOME_DEAD, "BUSYGROUP"},
-        {"-MISCONF disk\r\n", OUTCOME_RETRY, "MISCONF"},
+        {"-MISCONF disk\r\n", OUTCOME_UNAVAILABLE, "MISCONF"},
         {"-NOREPLICAS few\r\n", OUTCOME_RETRY, "NOREPLICAS"},
         {"-UNKILLABLE wrote\r\n", OUTCOME_RETRY, "UNKILLABLE"},
         {"-NOPERM no\r\n", OUTCOME_DEAD, "NOPERM"},

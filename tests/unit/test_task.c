@@ -3,6 +3,7 @@
 
 #include <criterion/criterion.h>
 #include <errno.h>
+#include <signal.h>
 #include <string.h>
 
 static int run(aw_function function, void *argument)
@@ -443,4 +444,50 @@ static int waits_for_itself(void *argument)
 Test(task, gather_and_race_refuse_the_caller_itself, .timeout = 120)
 {
     cr_assert_eq(run(waits_for_itself, NULL), 3);
+}
+
+static int named(void *argument)
+{
+    (void)argument;
+    struct aw_task *task;
+    int number = 0;
+    cr_expect_str_eq(aw_task_name(aw_current()), "main");
+    cr_assert_eq(aw_spawn(&task, return_argument, &number), 0);
+    cr_expect_str_eq(aw_task_name(task), "task");
+    aw_task_set_name(task, "a name that is longer than the room there is for it");
+    cr_expect_eq(strlen(aw_task_name(task)), 31);
+    aw_task_set_name(NULL, "self");
+    cr_expect_str_eq(aw_task_name(aw_current()), "self");
+    return aw_await(task);
+}
+
+Test(task, names_are_kept_and_cut)
+{
+    cr_assert_eq(run(named, NULL), 0);
+    aw_task_set_name(NULL, "nobody");
+}
+
+static int runs_for_a_while(void *argument)
+{
+    (void)argument;
+    cr_assert_eq(aw_yield(), 0);
+    uint64_t began = aw_now_ns();
+    while (aw_running_ns() < AW_NS_PER_MS) {
+    }
+    cr_expect_lt(began, aw_now_ns());
+    uint64_t before = aw_running_ns();
+    cr_assert_eq(aw_yield(), 0); /* the loop has looked: counted from there */
+    cr_expect_lt(aw_running_ns(), before + AW_NS_PER_S);
+    return 0;
+}
+
+Test(task, how_long_it_has_run_counts_from_the_last_turn)
+{
+    cr_expect_eq(aw_running_ns(), 0, "outside a loop");
+    cr_assert_eq(run(runs_for_a_while, NULL), 0);
+}
+
+Test(task, a_yield_outside_a_loop_aborts, .signal = SIGABRT)
+{
+    AW_IGNORE(aw_yield());
 }

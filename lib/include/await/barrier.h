@@ -16,7 +16,7 @@ struct aw_barrier { /* private */
     bool broken;
 };
 
-/* parties 1...2^24; else -EINVAL. */
+/* Makes a barrier for `parties` tasks, 1 to 2^24; else -EINVAL. 0. */
 AW_API AW_MUST_CHECK int aw_barrier_init(struct aw_barrier *barrier, uint32_t parties);
 
 /* Waits for the others; the last to arrive does not suspend and releases them. Returns the caller's

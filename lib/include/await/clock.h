@@ -22,7 +22,7 @@ AW_API uint64_t aw_after_ms(uint64_t duration_ms);
 /* Fills the buffer from the kernel's random source (getrandom(2)). Never fails after boot. */
 AW_API void aw_random_bytes(void *buffer, size_t size_bytes);
 
-/* A random number in [0, bound); bound 0 counts as 1. Not for secrets. */
+/* Returns a random number from 0 to bound - 1; bound 0 counts as 1. Not for secrets. */
 AW_API uint64_t aw_random_below(uint64_t bound);
 
 #endif

@@ -16,7 +16,8 @@ struct aw_directory {
 
 /* Lists the directory without "." and "..". -EOVERFLOW: it has more than entries_max (0: 65,536)
  * entries; -ENOENT, -ENOTDIR, -EACCES, -ENOMEM and what else open(2) says. An interrupted call
- * returns once the thread has finished with it. aw_directory_free is then due on success. */
+ * returns once the thread has finished with it. 0: the list is the caller's, for aw_directory_free.
+ */
 AW_API AW_MUST_CHECK AW_SUSPENDS int aw_directory_list(const char *path, size_t entries_max,
                                                        struct aw_directory *ret_directory);
 

@@ -1,16 +1,9 @@
 /* dump.h - every task of this loop and where it waits: the first thing to look at when a program
  * hangs.
  *
- *     static int dump_on_signal(void *argument)          a task of a debug build
- *     {
- *         sigset_t signals;                              with SIGUSR1 in it
- *         ...
- *         int fd = aw_signal_open(&signals);
- *         while (fd >= 0 && aw_signal_wait(fd) > 0) {
- *             char text[16384];
- *             aw_task_dump_text(text, sizeof text);
- *             fputs(text, stderr);
- *         }
+ *     #ifndef NDEBUG
+ *         result = aw_task_dump_on_signal(SIGUSR1, STDERR_FILENO);
+ *     #endif
  */
 #ifndef AWAIT_DUMP_H
 #define AWAIT_DUMP_H
@@ -37,9 +30,9 @@ struct aw_task_info {
     bool interrupted;      /* cancelled or past its deadline, as seen from where it is now */
 };
 
-/* Calls visit for each task that has not finished, in the order of spawning; returns how many there
- * are (0 outside aw_run). Never suspends. `info` and its strings are valid during the call; visit
- * may not suspend, spawn or cancel. */
+/* Calls visit(info, context) for each task that has not finished, in the order of spawning; returns
+ * how many there are (0 outside aw_run). Never suspends. `info` and its strings are valid during
+ * the call; visit may not suspend, spawn or cancel. */
 AW_API uint32_t aw_task_dump(void (*visit)(const struct aw_task_info *info, void *context),
                              void *context);
 
@@ -47,8 +40,16 @@ AW_API uint32_t aw_task_dump(void (*visit)(const struct aw_task_info *info, void
  *
  *     3 "main" (by 1) waits 1500 ms: await a task; 2 children
  *
- * Always ends with a NUL and after a whole line; lines that do not fit are left out. Returns the
- * size that all of it needs, its NUL included. */
+ * `buffer` always ends with a NUL and after a whole line (size 0: nothing is written); lines that
+ * do not fit are left out. Returns the size that all of it needs, its NUL included. */
 AW_API size_t aw_task_dump_text(char *buffer, size_t size);
+
+/* From now on, until the calling task's function returns, each signal `number` (SIGUSR1 ...) writes
+ * the dump as text to the descriptor `output`, which stays the caller's: at most 1 MiB of it. It
+ * can only be written while the loop turns: a task that computes without end is not seen this way.
+ * Blocks the signal for this thread, so call it before any thread is started. 0, -EINVAL (no such
+ * signal), -ENOMEM, -EMFILE, -EPERM (outside aw_run), and errors as aw_spawn. Not a cancellation
+ * point. */
+AW_API AW_MUST_CHECK AW_SUSPENDS int aw_task_dump_on_signal(int number, int output);
 
 #endif

@@ -25,11 +25,13 @@ struct aw_group { /* private */
     bool closed;
 };
 
-/* Makes an empty group; needs no call to undo while no child has been started. */
+/* Makes an empty group; `flags` say what a child's failure does. Needs no call to undo while no
+ * child has been started. */
 AW_API void aw_group_init(struct aw_group *group, enum aw_group_flags flags);
 
-/* Starts a child in the group; any task of the loop may do so. Errors as aw_spawn; -ECANCELED when
- * the group has been cancelled or has finished waiting. */
+/* Starts a child in the group; any task of the loop may do so. It first runs after the caller
+ * suspends. 0, or errors as aw_spawn; -ECANCELED when the group has been cancelled or has finished
+ * waiting. Never suspends. */
 AW_API AW_MUST_CHECK int aw_group_spawn(struct aw_group *group, aw_function function,
                                         void *argument);
 

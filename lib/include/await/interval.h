@@ -24,7 +24,8 @@ struct aw_interval { /* private */
     uint8_t missed;
 };
 
-/* The first tick is a period from now. period_ms 1...2^40; else -EINVAL. Needs no call to stop. */
+/* Begins the grid: the first tick is a period from now. period_ms 1...2^40; else -EINVAL. `missed`
+ * says what happens to late ticks. 0. Needs no call to stop; never suspends. */
 AW_API AW_MUST_CHECK int aw_interval_start(struct aw_interval *interval, uint64_t period_ms,
                                            enum aw_missed missed);
 

@@ -7,9 +7,11 @@
  *
  * Statements of different tasks travel on the same connection, each in a transaction of its own.
  * What would leak from one task to the next (open transactions, SET, LISTEN, PREPARE ...) is
- * refused before it is sent (aw_pg_refusal). Two things nobody can see from outside stay the
- * caller's business: session state changed inside functions (set_config(..., false), session
- * advisory locks, temporary tables).
+ * refused before it is sent (aw_pg_refusal). What functions do to their session (set_config(...,
+ * false), session advisory locks, temporary tables, LISTEN, cursors WITH HOLD, roles) is undone
+ * before the next statement on the connection when the text shows that one may have been called
+ * (aw_pg_leaves_nothing), and within 100 ms when it does not: triggers, defaults, views, operators.
+ * Settings of the uri and of the role stay.
  *
  * A run is known to have succeeded only when the server has confirmed the end of its transaction.
  *
@@ -76,7 +78,8 @@ AW_API AW_MUST_CHECK int aw_pg_pool_create(struct aw_pg_pool **ret_pool,
                                            const struct aw_pg_options *options,
                                            struct aw_error *reterr);
 
-/* Closes the connections and frees the pool; no run may be in progress. NULL is allowed. */
+/* Closes the connections and frees the pool; no run may be in progress. NULL is allowed. Not a
+ * cancellation point. */
 AW_API AW_SUSPENDS void aw_pg_pool_free(struct aw_pg_pool *pool);
 
 /* Whether a connection works, as far as is known. */
@@ -154,9 +157,9 @@ AW_API AW_MUST_CHECK AW_SUSPENDS int aw_pg_lease_enter(struct aw_pg_pool *pool,
                                                        struct aw_pg_lease **ret_lease,
                                                        struct aw_error *reterr);
 
-/* Runs one statement. As aw_pg_run, with these differences: nothing is run again; a statement that
- * failed inside a transaction leaves that failed, as the server does, until ROLLBACK; -ENOTCONN
- * says that the connection was lost before. */
+/* Runs one statement. As aw_pg_run, with its result_size_max, with these differences: nothing is
+ * run again; a statement that failed inside a transaction leaves that failed, as the server does,
+ * until ROLLBACK; -ENOTCONN says that the connection was lost before. */
 AW_API AW_MUST_CHECK AW_SUSPENDS int aw_pg_lease_run(struct aw_pg_lease *lease,
                                                      const struct aw_pg_statement *statement,
                                                      size_t result_size_max,
@@ -171,20 +174,38 @@ AW_API bool aw_pg_lease_is_alive(const struct aw_pg_lease *lease, struct aw_erro
  * Whether a transaction was open. Not a cancellation point. */
 AW_API AW_SUSPENDS bool aw_pg_lease_exit(struct aw_pg_lease *lease);
 
-/* --- results: one for each statement, counted from 0 ----------------------------------- */
+/* --- results: one for each statement -----------------------------------------------------
+ *
+ * Statements, rows and columns are counted from 0. Past the last one there is nothing, and no
+ * error: "" for names and tags, 0 for numbers, a NULL for values. None of these calls suspends. */
+
+/* Frees the results with everything in them. NULL does nothing. */
 AW_API void aw_pg_results_free(struct aw_pg_results *results);
+
+/* How many statements the run had. */
 AW_API uint32_t aw_pg_result_count(const struct aw_pg_results *results);
-/* The command tag, such as "INSERT 0 1". */
+
+/* The command tag of a `statement`, such as "INSERT 0 1"; valid until aw_pg_results_free. */
 AW_API const char *aw_pg_tag(const struct aw_pg_results *results, uint32_t statement);
-/* Whether the statement returns rows (there may be none of them). */
+
+/* Whether the `statement` returns rows (there may be none of them). */
 AW_API bool aw_pg_has_rows(const struct aw_pg_results *results, uint32_t statement);
+
+/* How many columns the rows of a `statement` have, and the name of a `column`, valid until
+ * aw_pg_results_free. */
 AW_API uint32_t aw_pg_column_count(const struct aw_pg_results *results, uint32_t statement);
 AW_API const char *aw_pg_column_name(const struct aw_pg_results *results, uint32_t statement,
                                      uint32_t column);
-/* The type's oid, as in pg_type. */
+
+/* The oid of the type of a statement's `column`, as in pg_type. */
 AW_API uint32_t aw_pg_column_type(const struct aw_pg_results *results, uint32_t statement,
                                   uint32_t column);
+
+/* How many rows the `statement` gave. */
 AW_API size_t aw_pg_row_count(const struct aw_pg_results *results, uint32_t statement);
+
+/* The value in a `row` and `column` of a statement's result; its bytes are valid until
+ * aw_pg_results_free and followed by a NUL. */
 AW_API struct aw_pg_value aw_pg_value_at(const struct aw_pg_results *results, uint32_t statement,
                                          size_t row, uint32_t column);
 
@@ -201,6 +222,10 @@ AW_API const char *aw_pg_refusal(const char *sql, size_t size);
 
 /* The same for a leased connection, where hardly anything is refused. */
 AW_API const char *aw_pg_lease_refusal(const char *sql, size_t size);
+
+/* Whether, by its text, it leaves nothing in its session: it reads or changes rows (aw_pg_is_plain)
+ * and calls no function but those of the server that are known to change nothing. */
+AW_API bool aw_pg_leaves_nothing(const char *sql, size_t size);
 
 /* Whether it reads or changes rows and nothing else (SELECT, INSERT, WITH ...): such a statement
  * cannot commit by itself, so it needs no explicit transaction and is replayable. */

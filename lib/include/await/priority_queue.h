@@ -22,25 +22,31 @@ struct aw_priority_queue { /* private */
     bool closed;
 };
 
-/* capacity 1...2^24. -EINVAL, -ENOMEM. */
+/* Makes an empty queue for `capacity` items, 1 to 2^24. 0, -EINVAL (capacity), -ENOMEM. Needs an
+ * aw_priority_queue_free. */
 AW_API AW_MUST_CHECK int aw_priority_queue_init(struct aw_priority_queue *queue, uint32_t capacity);
 
 /* Frees the queue's own memory; items still inside are the caller's to have taken out. */
 AW_API void aw_priority_queue_free(struct aw_priority_queue *queue);
 
-/* Waits while full. 0, -ECANCELED, -ETIME, -EPIPE (closed): the item was not taken. */
+/* Puts a pointer (NULL too) by its `priority`, any number, waiting while the queue is full. 0: it
+ * is inside or with a getter. -ECANCELED, -ETIME, -EPIPE (closed, also while it waited): the item
+ * was not taken and stays the caller's. */
 AW_API AW_MUST_CHECK AW_SUSPENDS int aw_priority_queue_put(struct aw_priority_queue *queue,
                                                            int64_t priority, void *item);
 
-/* Does not wait: -EAGAIN when full. */
+/* As aw_priority_queue_put (priority, item) without waiting. -EAGAIN: the queue is full; -EPIPE: it
+ * is closed. The item was not taken then. */
 AW_API AW_MUST_CHECK int aw_priority_queue_try_put(struct aw_priority_queue *queue,
                                                    int64_t priority, void *item);
 
-/* Waits while empty. -ECANCELED, -ETIME, -EPIPE once closed and empty. */
+/* Takes the most urgent item, waiting while there is none; it is the caller's from then on. 0,
+ * -ECANCELED, -ETIME; -EPIPE: closed and empty. */
 AW_API AW_MUST_CHECK AW_SUSPENDS int aw_priority_queue_get(struct aw_priority_queue *queue,
                                                            void **ret_item);
 
-/* Does not wait: -EAGAIN when empty, -EPIPE once closed and empty. */
+/* As aw_priority_queue_get without waiting: 0, and the item is the caller's. -EAGAIN: the queue is
+ * empty; -EPIPE: closed and empty. */
 AW_API AW_MUST_CHECK int aw_priority_queue_try_get(struct aw_priority_queue *queue,
                                                    void **ret_item);
 

@@ -42,8 +42,9 @@ struct aw_process_options {
 };
 
 /* Starts the child. -ENOENT, -EACCES, -ENOEXEC: the program or the directory; -EINVAL: no
- * arguments, or AW_PROCESS_OUTPUT for another stream than the errors; -EMFILE, -EAGAIN, -ENOMEM.
- * Every started process needs one aw_process_close. */
+ * arguments, or AW_PROCESS_OUTPUT for another stream than the errors; -EBADF: a given descriptor;
+ * -EMFILE; -EAGAIN: too many processes (fork(2)); -ENOMEM. 0: *ret_process is the caller's, and
+ * needs one aw_process_close. */
 AW_API AW_MUST_CHECK AW_SUSPENDS int aw_process_spawn(struct aw_process **ret_process,
                                                       const struct aw_process_options *options,
                                                       struct aw_error *reterr);
@@ -63,7 +64,8 @@ AW_API pid_t aw_process_id(const struct aw_process *process);
  * for its input to end, or for its output to be read, does not end by itself. */
 AW_API AW_MUST_CHECK AW_SUSPENDS int aw_process_wait(struct aw_process *process, int *ret_status);
 
-/* Sends a signal; -ESRCH once the child has ended and been waited for. Never suspends. */
+/* Sends the signal `number` of signal(7): 0. -ESRCH once the child has ended and been waited for;
+ * -EINVAL: there is no such signal. Never suspends. */
 AW_API AW_MUST_CHECK int aw_process_signal(struct aw_process *process, int number);
 
 /* Ends everything: closes the pipes, and a child that still runs gets SIGTERM and, after grace_ms,

@@ -94,12 +94,14 @@ AW_API AW_SUSPENDS void aw_redis_pool_close(struct aw_redis_pool *pool);
 /* Whether the server answered last time, or nobody has asked it yet. */
 AW_API bool aw_redis_pool_is_up(const struct aw_redis_pool *pool);
 
-/* Whether a pool takes this command: 0, or -EINVAL (no command), -EOPNOTSUPP (refused on shared
+/* Whether a pool takes this command, whose `count` arguments and sizes are as in aw_redis_command
+ * (sizes may be NULL): 0, or -EINVAL (no command), -EOPNOTSUPP (refused on shared
  * connections), with why and what to do instead in *reterr. */
 AW_API AW_MUST_CHECK int aw_redis_check(size_t count, const char *const arguments[],
                                         const size_t sizes[], struct aw_error *reterr);
 
-/* Sends a command and waits for its reply. `sizes` may be NULL for NUL-terminated arguments;
+/* Sends a command of `count` arguments, its name the first of them, and waits for its reply. They
+ * may hold any bytes: sizes[i] of arguments[i]; `sizes` may be NULL for NUL-terminated ones;
  * reply_size_max lowers the pool's limit for this reply (0: the pool's).
  *
  * 0: *ret_reply holds the reply, the caller's to free. Otherwise *reterr says why:
@@ -126,18 +128,22 @@ struct aw_redis_lease;
 struct aw_event;
 
 /* Connects. `changed` is set whenever the lease may have been lost; it must outlive the lease.
- * -EBUSY: leased_connections_max are in use; -EOPNOTSUPP: the pool is of a cluster; -ENOTCONN,
- * -ESHUTDOWN, -ENOMEM, -ECANCELED, -ETIME. */
+ * 0: *ret_lease is the caller's, to aw_redis_lease_exit. -EBUSY: leased_connections_max are in use;
+ * -EOPNOTSUPP: the pool is of a cluster; -ENOTCONN: no connection could be made; -ESHUTDOWN,
+ * -ENOMEM, -ECANCELED, -ETIME. */
 AW_API AW_MUST_CHECK AW_SUSPENDS int aw_redis_lease_enter(struct aw_redis_pool *pool,
                                                           struct aw_event *changed,
                                                           struct aw_redis_lease **ret_lease,
                                                           struct aw_error *reterr);
 
-/* As aw_redis_check, for a leased connection. `sizes` is needed. */
+/* As aw_redis_check, for a leased connection, where less is refused. `arguments` as there, `sizes`
+ * is needed. 0, -EINVAL (no command) or -EOPNOTSUPP (refused there too). Never suspends. */
 AW_API AW_MUST_CHECK int aw_redis_lease_check(size_t count, const char *const arguments[],
                                               const size_t sizes[], struct aw_error *reterr);
 
-/* As aw_redis_command. `sizes` is needed. -ENOTCONN: not sent, the connection is lost. */
+/* As aw_redis_command, with its arguments, reply_size_max and errors, on the leased connection.
+ * `sizes` is needed. -ENOTCONN: not sent, the connection is lost. After -ECANCELED, -ETIME (code
+ * UNKNOWN), -ECONNRESET and -EMSGSIZE the lease is lost. */
 AW_API AW_MUST_CHECK AW_SUSPENDS int aw_redis_lease_command(
     struct aw_redis_lease *lease, size_t count, const char *const arguments[],
     const size_t sizes[], size_t reply_size_max, struct aw_redis_reply **ret_reply,

@@ -30,7 +30,8 @@ struct aw_redis_call {
     const size_t *sizes; /* NULL: the arguments end with NULs */
 };
 
-/* Runs 1 to AW_REDIS_CALLS_MAX commands as a unit, on a connection leased for it.
+/* Runs call_count commands, 1 to AW_REDIS_CALLS_MAX, as a unit, on a connection leased for it.
+ * `calls` is not kept; reply_size_max bounds all replies together, in bytes (0: the pool's).
  *
  * 0: all ran; *ret_reply is the array of their replies, the caller's to free. A command that fails
  * while it runs (WRONGTYPE) gives an AW_REDIS_ERROR in its place and does not stop the others:
@@ -48,7 +49,8 @@ AW_API AW_MUST_CHECK AW_SUSPENDS int aw_redis_multi(struct aw_redis_pool *pool, 
                                                     struct aw_redis_reply **ret_reply,
                                                     struct aw_error *reterr);
 
-/* The same on a lease. -EAGAIN: a key under WATCH had been changed, none ran. Whatever the result,
+/* The same (calls, reply_size_max, errors) on a lease. -EAGAIN: a key under WATCH had been changed,
+ * none ran; -ENOTCONN: the lease was lost before. Whatever the result,
  * nothing is under WATCH any more, and no MULTI is open, or the lease is lost. */
 AW_API AW_MUST_CHECK AW_SUSPENDS int aw_redis_lease_multi(
     struct aw_redis_lease *lease, size_t call_count, const struct aw_redis_call calls[],

@@ -53,17 +53,18 @@ AW_API AW_MUST_CHECK AW_SUSPENDS int aw_redis_stream_next(struct aw_redis_stream
                                                           const struct aw_redis_entry **ret_entry,
                                                           struct aw_error *reterr);
 
-/* Acknowledges an entry of the group (XACK); one that has been is no error. -EINVAL: a reader
- * without a group; else as aw_redis_command. */
+/* Acknowledges the entry `id` of the group (XACK); one that has been is no error. 0; -EINVAL: a
+ * reader without a group; else as aw_redis_command. */
 AW_API AW_MUST_CHECK AW_SUSPENDS int aw_redis_stream_ack(struct aw_redis_stream *stream,
                                                          const char *id, struct aw_error *reterr);
 
 /* Frees the reader; NULL does nothing. Never suspends. */
 AW_API void aw_redis_stream_close(struct aw_redis_stream *stream);
 
-/* Appends an entry (XADD) of `count` names and values together, an even number from 2 to 1,000;
- * `sizes` may be NULL for NUL-terminated ones. length_max: the stream is trimmed to about so many
- * entries; 0: never. *ret_id is where it is now. -EINVAL; else as aw_redis_command. */
+/* Appends an entry to the stream `key` (XADD): `fields` are `count` names and values together, an
+ * even number from 2 to 1,000; `sizes` may be NULL for NUL-terminated ones. length_max: the stream
+ * is trimmed to about so many entries; 0: never. *ret_id is where it is now. -EINVAL; else as
+ * aw_redis_command. */
 AW_API AW_MUST_CHECK AW_SUSPENDS int aw_redis_stream_add(struct aw_redis_pool *pool,
                                                          const char *key, uint64_t length_max,
                                                          size_t count, const char *const fields[],

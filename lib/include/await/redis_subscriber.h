@@ -64,9 +64,10 @@ AW_API AW_MUST_CHECK AW_SUSPENDS int aw_redis_psubscribe(struct aw_redis_subscri
                                                          const char *pattern, size_t size,
                                                          struct aw_error *reterr);
 
-/* Ends it and waits until that is confirmed; one that is not there is no error. Messages that came
+/* Ends the subscription to that channel or pattern and waits until that is confirmed; one that is
+ * not there is no error. Messages that came
  * before stay in the queue. -ETIME, -ECANCELED: it stays unwanted; -ENOENT: subscribed by another
- * task meanwhile; -EINVAL, -ESHUTDOWN. */
+ * task meanwhile; -EINVAL: empty, or too long; -ESHUTDOWN: the pool is closing; -ENOMEM. */
 AW_API AW_MUST_CHECK AW_SUSPENDS int aw_redis_unsubscribe(struct aw_redis_subscriber *subscriber,
                                                           const char *channel, size_t size,
                                                           struct aw_error *reterr);

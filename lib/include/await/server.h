@@ -30,8 +30,10 @@ struct aw_server_options {
 };
 
 /* Starts accepting on the listener (a descriptor from aw_listen_tcp or aw_listen_unix), which the
- * server owns on success and closes when it stops. `options` may be NULL. -ENOMEM, -EBADF, and as
- * aw_spawn. Never suspends. Every started server needs one aw_server_stop. */
+ * server owns on success and closes when it stops; on failure it is still the caller's. Each
+ * connection runs handler(stream, argument). `options` may be NULL. -ENOMEM, -EBADF, -EINVAL (the
+ * streams' limits), and errors as aw_spawn. Never suspends. Every started server needs one
+ * aw_server_stop. */
 AW_API AW_MUST_CHECK int aw_server_start(struct aw_server **ret_server, int listener,
                                          aw_server_handler handler, void *argument,
                                          const struct aw_server_options *options);
@@ -46,8 +48,9 @@ AW_API AW_SUSPENDS int aw_server_stop(struct aw_server *server, uint64_t deadlin
  * that error; -ECANCELED or -ETIME when the caller is interrupted. aw_server_stop is still due. */
 AW_API AW_MUST_CHECK AW_SUSPENDS int aw_server_wait(struct aw_server *server);
 
-/* Serves until the calling task is interrupted (-ECANCELED, -ETIME) or accepting fails; then stops,
- * giving the connections grace_ms to end by themselves. The listener is closed in any case. */
+/* Serves with `handler` until the calling task is interrupted (-ECANCELED, -ETIME) or accepting
+ * fails; then stops, giving the connections grace_ms to end by themselves. Never returns 0; errors
+ * as aw_server_start and aw_server_wait. The listener is closed in any case. */
 AW_API AW_MUST_CHECK AW_SUSPENDS int aw_serve(int listener, aw_server_handler handler,
                                               void *argument,
                                               const struct aw_server_options *options,

@@ -25,7 +25,7 @@
  * Automatic checkpoints are off: the owner calls aw_sqlite_checkpoint, best while idle, when
  * aw_sqlite_wal_size says so (4 to 16 MiB).
  *
- * Link with sqlite3; this header is not part of <await.h>. */
+ * A program that calls sqlite3_* itself is linked with sqlite3 as well. */
 #ifndef AWAIT_SQLITE_H
 #define AWAIT_SQLITE_H
 
@@ -63,9 +63,10 @@ AW_API AW_MUST_CHECK AW_SUSPENDS int aw_sqlite_open(struct aw_sqlite **ret_datab
                                                     const struct aw_sqlite_options *options,
                                                     struct aw_error *reterr);
 
-/* Closes and frees it, also when this fails or the task is cancelled. Its own statements must
- * have been finalized. The last connection of a database checkpoints and removes the WAL; -EIO
- * when that failed (nothing is lost: the next open recovers). NULL is nothing. */
+/* Closes and frees it, also when this fails. The last connection of a database checkpoints and
+ * removes the WAL. 0; -EIO: a write or sync of the connection had failed (what was committed is not
+ * lost: the next open recovers); -EBUSY: a statement of the caller's has not been finalized, the
+ * connection goes away with it. NULL is nothing. Not a cancellation point. */
 AW_API AW_SUSPENDS int aw_sqlite_close(struct aw_sqlite *database);
 
 /* The connection, for sqlite3_* calls. Never close it directly. */
@@ -74,16 +75,21 @@ AW_API sqlite3 *aw_sqlite_handle(const struct aw_sqlite *database);
 /* Whether a write or sync has failed, so that what is on the disk is unknown. Sticky. */
 AW_API bool aw_sqlite_failed(const struct aw_sqlite *database);
 
-/* Turns the result code of the sqlite3_* call that has just been made into a negative errno, and
+/* Turns result_code, that of the sqlite3_* call that has just been made, into a negative errno, and
  * fills *reterr: code "SQLITE_CONSTRAINT_UNIQUE", message from SQLite. SQLITE_OK, SQLITE_ROW and
  * SQLITE_DONE give 0. -ECANCELED or -ETIME when the task's interruption was the cause; -EUCLEAN
- * when the connection has failed. */
+ * when the connection has failed. Else by the primary code: BUSY, LOCKED and PROTOCOL -EBUSY, NOMEM
+ * -ENOMEM, IOERR -EIO, CORRUPT and NOTADB -EBADMSG, FULL -ENOSPC, CANTOPEN the system's own errno
+ * or -ENOENT, READONLY -EROFS, PERM and AUTH -EPERM, TOOBIG -E2BIG, INTERRUPT and ABORT -ECANCELED,
+ * all others (ERROR, CONSTRAINT, MISMATCH ...) -EINVAL. */
 AW_API int aw_sqlite_error(struct aw_sqlite *database, int result_code, struct aw_error *reterr);
 
-/* "SQLITE_BUSY_SNAPSHOT" for 517 and so on; "SQLITE_UNKNOWN" for a code nobody knows. */
+/* The name of an extended_result_code: "SQLITE_BUSY_SNAPSHOT" for 517 and so on, the primary code's
+ * for a newer SQLite's detail; "SQLITE_UNKNOWN" for a code nobody knows. A static string. */
 AW_API const char *aw_sqlite_code_name(int extended_result_code);
 
-/* Runs statements that need no parameters and whose rows nobody wants. */
+/* Runs statements that need no parameters and whose rows nobody wants: 0, or errors as
+ * aw_sqlite_error. */
 AW_API AW_MUST_CHECK AW_SUSPENDS int aw_sqlite_execute(struct aw_sqlite *database, const char *sql,
                                                        struct aw_error *reterr);
 
@@ -95,7 +101,8 @@ AW_API AW_MUST_CHECK AW_SUSPENDS int aw_sqlite_prepare(struct aw_sqlite *databas
                                                        sqlite3_stmt **ret_statement,
                                                        struct aw_error *reterr);
 
-/* Resets the statement, clears its parameters and puts it into the cache. NULL is nothing. */
+/* Resets the statement, clears its parameters and puts it into the cache. NULL is nothing. Not a
+ * cancellation point. */
 AW_API AW_SUSPENDS void aw_sqlite_done(struct aw_sqlite *database, sqlite3_stmt *statement);
 
 /* The next word of SQL text: skips blanks, semicolons and comments from *cursor on, moves *cursor
@@ -109,8 +116,8 @@ AW_API const char *aw_sqlite_next_word(const char **cursor, const char *end, siz
 AW_API AW_MUST_CHECK AW_SUSPENDS int aw_sqlite_checkpoint(struct aw_sqlite *database, bool truncate,
                                                           struct aw_error *reterr);
 
-/* Bytes in the WAL that no checkpoint has moved yet, as this connection saw it at its last commit
- * or checkpoint. */
+/* How many bytes are in the WAL that no checkpoint has moved yet, as this connection saw it at its
+ * last commit or checkpoint. */
 AW_API uint64_t aw_sqlite_wal_size(const struct aw_sqlite *database);
 
 /* The time that this connection's syncs of the WAL, with the writes they carry, have taken since it
@@ -138,12 +145,14 @@ struct aw_sqlite_pool_options {
     uint32_t length_max;
 };
 
-/* Makes a pool; opens nothing. -EINVAL, -ENOMEM. */
+/* Makes a pool for the database at `path`, which is copied; opens nothing. `options` may be NULL.
+ * -EINVAL (no path, AW_SQLITE_EXCLUSIVE, connections_max), -ENOMEM. Never suspends. */
 AW_API AW_MUST_CHECK int aw_sqlite_pool_new(struct aw_sqlite_pool **ret_pool, const char *path,
                                             const struct aw_sqlite_pool_options *options,
                                             struct aw_error *reterr);
 
-/* Closes all connections (the last one checkpoints) and frees it. No query may be running. */
+/* Closes all connections (the last one checkpoints) and frees it. No query may be running. NULL is
+ * nothing. Not a cancellation point. */
 AW_API AW_SUSPENDS void aw_sqlite_pool_free(struct aw_sqlite_pool *pool);
 
 struct aw_sqlite_value {
@@ -191,7 +200,9 @@ struct aw_sqlite_session;
 struct aw_event;
 
 /* Waits for a connection. `lost` is set when the pool needs it back to recover from a failed write;
- * it must outlive the session. */
+ * it must outlive the session. 0: *ret_session is the caller's, to aw_sqlite_session_exit. Errors
+ * as aw_sqlite_open when a connection has to be opened; -EUCLEAN and -EAGAIN (the pool
+ * recovers) as of aw_sqlite_query. */
 AW_API AW_MUST_CHECK AW_SUSPENDS int aw_sqlite_session_enter(struct aw_sqlite_pool *pool,
                                                              struct aw_event *lost,
                                                              struct aw_sqlite_session **ret_session,
@@ -205,7 +216,7 @@ AW_API AW_MUST_CHECK AW_SUSPENDS int aw_sqlite_session_query(
     struct aw_sqlite_session *session, const struct aw_sqlite_statement *statement,
     const struct aw_sqlite_receiver *receiver, struct aw_error *reterr);
 
-/* False when a write of the pool has failed: exit then. */
+/* Whether the connection can be used; false when a write of the pool has failed: exit then. */
 AW_API bool aw_sqlite_session_is_alive(const struct aw_sqlite_session *session);
 
 /* Rolls back what is open, gives the connection back and frees the session. Whether a transaction

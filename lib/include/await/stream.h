@@ -29,7 +29,7 @@ AW_API AW_MUST_CHECK int aw_stream_open(struct aw_stream **ret_stream, int fd,
                                         const struct aw_stream_options *options);
 
 /* As aw_stream_open, with one descriptor to read from and another to write to, such as the ends of
- * two pipes; -1 where there is none (using that direction gives -EBADF). */
+ * two pipes (read_fd, write_fd); -1 where there is none (using that direction gives -EBADF). */
 AW_API AW_MUST_CHECK int aw_stream_open_pair(struct aw_stream **ret_stream, int read_fd,
                                              int write_fd,
                                              const struct aw_stream_options *options);
@@ -77,7 +77,7 @@ AW_API AW_MUST_CHECK AW_SUSPENDS int aw_stream_read_until(struct aw_stream *stre
 /* The next line: the number of bytes taken (with the line's end), or 0 at the end of the stream.
  * *ret_line is the line without its "\n" or "\r\n", *ret_size bytes (may be NULL) and a NUL, in the
  * stream's own memory, valid until the next read. What follows the last "\n" counts as a line.
- * -EMSGSIZE as in aw_stream_read_until. */
+ * -EMSGSIZE: no line's end within `bound` bytes (0: the input limit), and nothing was taken. */
 AW_API AW_MUST_CHECK AW_SUSPENDS int aw_stream_read_line(struct aw_stream *stream, size_t bound,
                                                          char **ret_line, size_t *ret_size);
 
@@ -105,15 +105,18 @@ AW_API AW_MUST_CHECK AW_SUSPENDS int aw_stream_write(struct aw_stream *stream, c
 AW_API AW_MUST_CHECK AW_SUSPENDS int aw_stream_print(struct aw_stream *stream, const char *format,
                                                      ...) AW_PRINTF(2, 3);
 
-/* Sends all that is pending. When it is interrupted the rest stays pending, in order. */
+/* Sends all that is pending: 0. When it is interrupted the rest stays pending, in order. Errors of
+ * the connection (-EPIPE, -ECONNRESET ...) are given to every later write too. */
 AW_API AW_MUST_CHECK AW_SUSPENDS int aw_stream_flush(struct aw_stream *stream);
 
-/* aw_stream_write, then aw_stream_flush. */
+/* aw_stream_write, then aw_stream_flush, with the errors of both. */
 AW_API AW_MUST_CHECK AW_SUSPENDS int aw_stream_write_all(struct aw_stream *stream,
                                                          const void *data, size_t size);
 
 /* Half close: sends what is pending, then tells the peer that no more comes (its reads give the end
- * of the stream). Reading goes on. */
+ * of the stream). Reading goes on. 0; again it does nothing. Of a pair the
+ * descriptor to write to is closed. -ENOTSOCK: one descriptor for both directions that is no socket
+ * cannot be half closed; further errors as aw_stream_flush. */
 AW_API AW_MUST_CHECK AW_SUSPENDS int aw_stream_end(struct aw_stream *stream);
 
 /* How many bytes are written but not sent. Never suspends. */

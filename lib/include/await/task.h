@@ -54,10 +54,11 @@ AW_API AW_MUST_CHECK AW_SUSPENDS int aw_await(struct aw_task *task);
 
 /* Waits until the task has finished or the deadline has passed, and keeps the handle. Returns 0,
  * -ETIME (the deadline, or a scope's) or -ECANCELED (the caller); the task goes on in both cases.
- */
+ * -EDEADLK: a task waits for itself. */
 AW_API AW_MUST_CHECK AW_SUSPENDS int aw_wait(struct aw_task *task, uint64_t deadline_ns);
 
-/* Gives up the handle: the task goes on as its parent's child and its result is dropped. */
+/* Gives up the handle: the task goes on as its parent's child and its result is dropped. A finished
+ * task is freed. */
 AW_API void aw_detach(struct aw_task *task);
 
 /* Asks the task to stop: from now on each of its suspension points returns -ECANCELED. Does not
@@ -76,13 +77,16 @@ AW_API AW_MUST_CHECK AW_SUSPENDS int aw_gather(size_t count, struct aw_task *con
 
 /* Waits for the first of `count` tasks to finish, cancels and awaits the others, frees all handles.
  * Returns the winner's result; its index goes to *ret_index. -ECANCELED, -ETIME: the caller was
- * interrupted before there was one. -EINVAL: count is 0. -EDEADLK: the caller is among them. In
- * those two cases the handles are kept. */
+ * interrupted before there was one, -ENOMEM: there was no memory to wait with: all have been
+ * cancelled and awaited. -EINVAL: count is 0. -EDEADLK: the caller is among them. In those two
+ * cases the handles are kept. */
 AW_API AW_MUST_CHECK AW_SUSPENDS int aw_race(size_t count, struct aw_task *const tasks[],
                                              size_t *ret_index);
 
 /* As aw_gather, but the first failure cancels the tasks that still run: results[i] of those is what
- * they made of it, usually -ECANCELED. All have settled when it returns the first error. */
+ * they made of it, usually -ECANCELED. All have settled when it returns the first error, or 0; the
+ * handles are freed. -EDEADLK, with the handles kept: the caller is among them. Without memory to
+ * wait with it cancels them all. */
 AW_API AW_MUST_CHECK AW_SUSPENDS int aw_gather_fail_fast(size_t count,
                                                          struct aw_task *const tasks[],
                                                          int results[]);
@@ -94,7 +98,8 @@ AW_API AW_MUST_CHECK AW_SUSPENDS int aw_gather_fail_fast(size_t count,
 AW_API AW_MUST_CHECK AW_SUSPENDS int aw_wait_any(size_t count, struct aw_task *const tasks[],
                                                  uint64_t deadline_ns, size_t *ret_index);
 
-/* Suspends for at least duration_ms. 0 only yields. Returns 0, -ECANCELED or -ETIME (a scope's
+/* Suspends for at least duration_ms, or until deadline_ns (AW_NEVER: until interrupted). 0 ms only
+ * yields; a deadline that has passed gives 0 at once. Returns 0, -ECANCELED or -ETIME (a scope's
  * deadline came first). */
 AW_API AW_SUSPENDS int aw_sleep(uint64_t duration_ms);
 AW_API AW_SUSPENDS int aw_sleep_until(uint64_t deadline_ns);
@@ -102,11 +107,15 @@ AW_API AW_SUSPENDS int aw_sleep_until(uint64_t deadline_ns);
 /* Lets the other ready tasks and the loop run once. Returns 0, -ECANCELED or -ETIME. */
 AW_API AW_SUSPENDS int aw_yield(void);
 
-/* The running task, NULL outside aw_run. */
+/* The running task, NULL outside aw_run. Not a handle to give up. */
 AW_API struct aw_task *aw_current(void);
 
-/* A name for dumps and errors, copied, cut at 31 bytes; `task` NULL is the current one. */
+/* Gives the task a `name` for dumps and errors, copied, cut at 31 bytes; `task` NULL is the current
+ * one (outside aw_run: nothing happens). */
 AW_API void aw_task_set_name(struct aw_task *task, const char *name);
+
+/* The name of a task that has not been freed, "task" when it has none; valid as long as the task
+ * is, until its name changes. */
 AW_API const char *aw_task_name(const struct aw_task *task);
 
 /* How many tasks of this loop have not finished, the first one included. */

@@ -26,9 +26,10 @@ struct aw_tls_options {
     bool accept_anybody;      /* client: do not verify the server; anyone can then listen in */
 };
 
-/* Makes a context. The files are read at once, without the loop: do it at the start. -EINVAL (a
- * server without certificate, a list of protocols that cannot be), -ENOENT or -EBADMSG (a file that
- * cannot be read or used, named in *reterr), -ENOMEM. Never suspend. */
+/* Makes a context, the caller's to aw_tls_free. The files are read at once, without the loop: do it
+ * at the start. -EINVAL (a server without certificate, a list of protocols that cannot be), -ENOENT
+ * or -EBADMSG (a file that cannot be read or used, named in *reterr), -ENOMEM. 0: *ret_context is
+ * made. Never suspend. */
 AW_API AW_MUST_CHECK int aw_tls_client(struct aw_tls_context **ret_context,
                                        const struct aw_tls_options *options,
                                        struct aw_error *reterr);
@@ -39,11 +40,12 @@ AW_API AW_MUST_CHECK int aw_tls_server(struct aw_tls_context **ret_context,
 /* Gives the context up; streams that use it go on. NULL does nothing. Never suspends. */
 AW_API void aw_tls_free(struct aw_tls_context *context);
 
-/* Turns TLS on for an open stream, as its client or server, after sending what is pending. The
- * server's name (or numeric address) is sent along (SNI) and verified; NULL only with
- * accept_anybody. -EPROTO: the peer spoke otherwise, or bytes had come before (they could be
- * forged); -EKEYREJECTED: its certificate does not hold; -ECONNRESET: it hung up; -EBUSY: another
- * task reads; -EALREADY: TLS is on. After a failure the stream can only be closed. */
+/* Turns TLS on for an open stream, as its client or server, after sending what is pending.
+ * server_name (or a numeric address) is sent along (SNI) and verified; NULL only with
+ * accept_anybody. The context may be freed afterwards. -EPROTO: the peer spoke otherwise, or bytes
+ * had come before (they could be forged); -EKEYREJECTED: its certificate does not hold;
+ * -ECONNRESET: it hung up; -EBUSY: another task reads; -EALREADY: TLS is on. After a failure the
+ * stream can only be closed. */
 AW_API AW_MUST_CHECK AW_SUSPENDS int aw_stream_start_tls(struct aw_stream *stream,
                                                          struct aw_tls_context *context,
                                                          const char *server_name,
@@ -52,7 +54,8 @@ AW_API AW_MUST_CHECK AW_SUSPENDS int aw_stream_accept_tls(struct aw_stream *stre
                                                           struct aw_tls_context *context,
                                                           struct aw_error *reterr);
 
-/* The protocol both sides agreed on (ALPN), "" when there is none. Never suspends. */
+/* The protocol both sides agreed on (ALPN), "" when there is none or no TLS; the stream's, valid
+ * until it is closed. Never suspends. */
 AW_API const char *aw_stream_protocol(const struct aw_stream *stream);
 
 #endif

@@ -72,7 +72,8 @@ struct aw_with { /* private: a block's state, in the frame of the function aroun
     bool body;
 };
 
-/* A block under any manager; both must outlive it. `object` may not be NULL. */
+/* A block under any manager; both must outlive it. `object` may not be NULL. The result is for
+ * AW_WITH alone; nothing has been entered yet. Never suspends. */
 AW_API struct aw_with aw_with(const struct aw_manager *manager, void *object);
 
 /* Holds the lock, or one of the semaphore's places. */
@@ -89,8 +90,9 @@ AW_API struct aw_with aw_with_shield(uint64_t deadline_ns);
 /* Stores how long the body took, in ns, also when it failed or was left. */
 AW_API struct aw_with aw_with_timer(uint64_t *ret_elapsed_ns);
 
-/* An open file (aw_open): its descriptor is in *ret_fd during the body and -1 after it. Exit's
- * error is aw_close's. `path` must outlive enter. */
+/* An open file (aw_open): its descriptor is in *ret_fd during the body and -1 after it. `path`,
+ * `flags` and `mode` are aw_open's, as are enter's errors; exit's are aw_close's. `path` must
+ * outlive enter. */
 AW_API struct aw_with aw_with_file(int *ret_fd, const char *path, int flags, mode_t mode);
 
 /* Private: the parts of AW_WITH. */
@@ -125,7 +127,8 @@ AW_API void aw_cleanup_free(void *pointer);
  * close becomes the task's result if its function would succeed. */
 AW_API AW_SUSPENDS void aw_cleanup_close(int *fd);
 
-/* Cancels and awaits the task unless it is NULL; its result is dropped. */
+/* Cancels and awaits the task unless it is NULL; its result is dropped. Also when the caller is
+ * cancelled. */
 AW_API AW_SUSPENDS void aw_cleanup_task(struct aw_task **task);
 
 #endif

@@ -6,7 +6,7 @@ from conformance.table import restart, use, wrong
 JOB_FIELDS = {"id", "queue", "target", "state", "priority", "attempts", "retry", "interruptions",
               "created", "started", "finished", "due", "expires", "key", "serial", "expires_at",
               "onfail", "blockers", "after", "timeout", "backoff_min", "backoff_max", "keep",
-              "format", "error", "arguments", "result", "history"}
+              "coalesce", "format", "error", "arguments", "result", "history"}
 JOBS_FIELDS = JOB_FIELDS - {"arguments", "result", "history", "key", "serial", "expires_at",
                             "onfail", "blockers", "after"}
 

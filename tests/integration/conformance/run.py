@@ -32,7 +32,7 @@ wrong("RUN",
       ("RUN", "ERR wrong number of arguments for 'run' command"),
       ("RUN nosuch x", "NOTARGET no target 'nosuch'"),
       ("RUN LOCAL", "ERR target local"),
-      ("RUN WORKER x", "FAILED NOTRUN RUN cannot be used on a worker target"),
+      ("RUN WORKER x", "ERR target "),
       ("RUN QUEUE q LOCAL x", "ERR RUN takes no option QUEUE; it takes TIMEOUT, FORMAT and NULL"),
       ("RUN LOCAL SELEC", "FAILED "))
 

@@ -47,6 +47,8 @@ FIELDS = [
      {"backoff_min": 5, "backoff_max": 3153600000000}),
     ("SUBMIT KEEP", ["KEEP", "0"], {"keep": 0}),
     ("SUBMIT FORMAT", ["FORMAT", "JSON"], {"format": "json"}),
+    ("SUBMIT COALESCE", ["COALESCE", "1024"], {"coalesce": 1024}),
+    ("SUBMIT COALESCE", ["COALESCE", "0"], {"coalesce": 1}),
     ("SUBMIT SERIAL", ["SERIAL", "a serial\0key"], {"serial": "a serial\0key"}),
 ]
 
@@ -394,6 +396,21 @@ def it_is_forgotten_in_time(stage):
 
 
 wrong("SUBMIT KEEP", ("SUBMIT KEEP x WORKER x", MILLISECONDS.format("KEEP", 0, "x")))
+
+
+wrong("SUBMIT COALESCE",
+      ("SUBMIT COALESCE 1025 LOCAL x", "ERR COALESCE needs a number from 0 to 1024, got '1025'"),
+      ("SUBMIT COALESCE on LOCAL x", "ERR COALESCE needs a number from 0 to 1024, got 'on'"),
+      ("SUBMIT COALESCE 1 COALESCE 1 LOCAL x", "ERR COALESCE is given twice"),
+      ("RUN COALESCE 2 LOCAL x", "ERR RUN takes no option COALESCE; ... NULL"))
+
+
+@use("SUBMIT COALESCE")
+def it_says_nothing_about_the_result(stage):
+    jobs = [stage.call("SUBMIT", "COALESCE", number, "local", "SELECT 1 AS one")
+            for number in (0, 1, 64)]
+    assert stage.call("GATHER", *jobs) == [[[b"one"], [b"1"]]] * 3
+    assert stage.job(stage.call("SUBMIT", "local", "SELECT 1"))["coalesce"] is None
 
 
 @use("SUBMIT FORMAT")

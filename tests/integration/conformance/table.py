@@ -31,6 +31,7 @@ SUBMIT BIND             use wrong restart
 SUBMIT NULL             use wrong restart
 SUBMIT KEEP             use wrong restart
 SUBMIT FORMAT           use wrong restart
+SUBMIT COALESCE         use wrong restart
 RUN                     use wrong restart
 RUN TIMEOUT             use wrong -
 RUN FORMAT              use wrong -

@@ -31,11 +31,40 @@ def binaries():
     return pathlib.Path(process.need("initdb")).parent
 
 
-class Postgres:
+class Access:
+    """How to reach a server, wherever it runs; without a password it trusts whoever comes."""
+
+    def __init__(self, port, password=""):
+        self.port = port
+        self.password = password
+        self.uri = self.uri_at(port)
+
+    def uri_at(self, port, user="postgres", database="postgres"):
+        """The server's URI by another port, such as a proxy's, or as another user. Never TLS of
+        itself: proxies look into what passes."""
+        password = f":{self.password}" if self.password else ""
+        return f"postgresql://{user}{password}@127.0.0.1:{port}/{database}?sslmode=disable"
+
+    def query(self, sql, *parameters):
+        """Runs one statement in its own transaction; rows, or None for a statement without."""
+        connection = psycopg2.connect(self.uri)
+        try:
+            connection.autocommit = True
+            with connection.cursor() as cursor:
+                cursor.execute(sql, parameters or None)
+                return cursor.fetchall() if cursor.description else None
+        finally:
+            connection.close()
+
+    def value(self, sql, *parameters):
+        return self.query(sql, *parameters)[0][0]
+
+
+class Postgres(Access):
     def __init__(self):
+        super().__init__(process.free_port())
         self.folder = process.temporary_folder("postgres")
         self.data = self.folder / "data"
-        self.port = process.free_port()
         self.server = None
         self.as_user = []
         user = "postgres"
@@ -49,7 +78,6 @@ class Postgres:
                        check=True, stdout=subprocess.DEVNULL, cwd=self.folder, timeout=120)
         with open(self.data / "postgresql.conf", "a", encoding="utf-8") as settings:
             settings.write(SETTINGS.format(port=self.port, folder=self.folder))
-        self.uri = f"postgresql://postgres@127.0.0.1:{self.port}/postgres"
         self.socket_uri = f"postgresql://postgres@/postgres?host={self.folder}&port={self.port}"
         self.start()
 
@@ -66,24 +94,14 @@ class Postgres:
         except psycopg2.OperationalError:
             return False
 
+    @property
+    def running(self):
+        return self.server.running
+
     def stop(self):
         """Ends it as a crash of the host would see it: every connection breaks at once."""
         self.server.send_signal(signal.SIGQUIT)
         self.server.wait(60)
-
-    def query(self, sql, *parameters):
-        """Runs one statement in its own transaction; rows, or None for a statement without."""
-        connection = psycopg2.connect(self.uri)
-        try:
-            connection.autocommit = True
-            with connection.cursor() as cursor:
-                cursor.execute(sql, parameters or None)
-                return cursor.fetchall() if cursor.description else None
-        finally:
-            connection.close()
-
-    def value(self, sql, *parameters):
-        return self.query(sql, *parameters)[0][0]
 
     def close(self):
         if self.server is not None:

@@ -1,8 +1,10 @@
 """process.py - child processes that are always ended, by pid, and whose output is kept."""
 
+import contextlib
 import ctypes
 import os
 import pathlib
+import random
 import shutil
 import signal
 import socket
@@ -11,6 +13,7 @@ import tempfile
 import time
 
 PR_SET_PDEATHSIG = 1
+PORT_CLASSES = 8 # run_integration.sh chooses one of them
 LIBC = ctypes.CDLL(None, use_errno=True)
 # A limit on waiting only tells a hang from a slow machine: no wait gives up before.
 HANG_S = 60
@@ -41,9 +44,15 @@ def temporary_folder(label):
 
 
 def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """Not one that the kernel gives to clients, and of a class of this suite's own: suites that run
+    side by side do not take each other's between this look and its use."""
+    port_class = int(os.environ.get("PORT_CLASS", "0"))
+    for _ in range(1000):
+        port = 10000 + PORT_CLASSES * random.randrange(2800) + port_class
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise RuntimeError("no port of 127.0.0.1 is free")
 
 
 def wait_until(condition, timeout_s, what):

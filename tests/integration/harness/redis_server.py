@@ -7,18 +7,33 @@ import redis
 from harness import process
 
 
-class RedisServer:
+class Access:
+    """How to reach a server, wherever it runs."""
+
+    def __init__(self, port, password=""):
+        self.port = port
+        self.password = password
+        self.uri = self.uri_at(port)
+
+    def uri_at(self, port):
+        """The server's URI by another port, such as a proxy's."""
+        password = f":{self.password}@" if self.password else ""
+        return f"redis://{password}127.0.0.1:{port}/0"
+
+    def client(self, **options):
+        return redis.Redis(port=self.port, password=self.password or None, **options)
+
+
+class RedisServer(Access):
     """`configuration`: a file that a sentinel rewrites, in a folder that goes with it."""
 
-    def __init__(self, *options, password=None, configuration=None, sentinel=False):
+    def __init__(self, *options, password="", configuration=None, sentinel=False):
+        super().__init__(process.free_port(), password)
         self.folder = configuration.parent if configuration else process.temporary_folder("redis")
         self.configuration = [configuration] if configuration else []
         self.sentinel = sentinel
-        self.password = password
-        self.port = process.free_port()
         self.options = options
         self.server = None
-        self.uri = f"redis://127.0.0.1:{self.port}/0"
         self.socket = self.folder / "socket"
         self.start()
 
@@ -37,8 +52,9 @@ class RedisServer:
         except redis.exceptions.ConnectionError:
             return False
 
-    def client(self):
-        return redis.Redis(port=self.port, password=self.password)
+    @property
+    def running(self):
+        return self.server.running
 
     def stop(self):
         self.server.kill()

@@ -28,6 +28,7 @@ def test_the_new_users_transcript():
     assert "done" in show("awaitctl", "job", job)
     assert "local" in show("awaitctl", "info")
     assert "default" in show("awaitctl", "queues")
+    assert 'awaitd_queue_jobs{queue="default",state="done"} 1' in show("awaitctl", "metrics")
     assert "serves" in show("journalctl", "-u", "awaitd", "-o", "cat", "--no-pager")
 
 
@@ -72,7 +73,17 @@ def test_who_may_connect():
 
 
 def test_the_check_of_the_configuration():
-    assert "is valid" in run("runuser", "-u", "awaitd", "--", "awaitd", "--check")
+    said = run("runuser", "-u", "awaitd", "--", "awaitd", "--check")
+    assert "is valid" in said and "io_uring works" in said and "sandbox: no filter" in said
+
+
+def test_the_check_from_inside_the_sandbox():
+    confinement = [f"--property={key}={value}" for key, value in (
+        ("User", "awaitd"), ("SystemCallFilter", "@system-service"), ("NoNewPrivileges", "yes"),
+        ("CapabilityBoundingSet", ""), ("ProtectSystem", "strict"),
+        ("StateDirectory", "awaitd"))]
+    assert "sandbox: on (" in run("systemd-run", "--quiet", "--pipe", "--wait", *confinement,
+                                  "awaitd", "--check")
 
 
 def test_the_library_is_a_package_of_its_own():

@@ -98,6 +98,19 @@ def test_a_live_daemon_feeds_the_watchdog():
     box.run("systemctl", "restart", "awaitd")
 
 
+def test_a_drain_longer_than_the_units_timeout_is_waited_for():
+    limit = box.drop_in("stop", "TimeoutStopSec=2s")
+    box.run("systemctl", "restart", "awaitd")
+    job = box.call("SUBMIT", "local", "SELECT sleep(6000)")
+    box.wait_until(lambda: "running" in str(box.call("JOB", job)), "the job to run")
+    box.run("systemctl", "stop", "awaitd.service")
+    assert box.unit("Result") == "success", "systemd waited for stop_timeout"
+    box.run("systemctl", "start", "awaitd")
+    assert "done" in str(box.call("JOB", job))
+    box.remove(limit)
+    box.run("systemctl", "restart", "awaitd")
+
+
 def test_killed_it_comes_back_more_often_than_systemd_usually_allows():
     for _ in range(7):
         pid = box.send_signal(signal.SIGKILL)

@@ -107,6 +107,21 @@ def test_worker():
             worker.terminate()
 
 
+def test_all_of_them_when_only_this_host_may_be_reached():
+    narrow = box.drop_in("narrow", "IPAddressDeny=any\nIPAddressAllow=localhost")
+    box.run("systemctl", "restart", "awaitd")
+    report = box.run("systemd-analyze", "security", "--no-pager", "--threshold=11",
+                     "awaitd.service")
+    print(report.splitlines()[-1])
+    assert submit_and_await("local", "SELECT 7") == [[b"7"], [b"7"]]
+    assert submit_and_await("main", "SELECT 7 AS seven") == [[b"seven"], [b"7"]]
+    assert submit_and_await("cache", "SET", "narrow", "7") == "OK"
+    test_http_with_a_token_of_a_credential()
+    test_worker()
+    box.remove(narrow)
+    box.run("systemctl", "restart", "awaitd")
+
+
 def test_the_secret_is_nowhere_else():
     assert PASSWORD not in box.journal_text()
     assert PASSWORD not in wire.text(box.call("INFO"))
