@@ -58,3 +58,11 @@ void outcome_set(struct outcome *outcome, enum outcome_kind kind, const char *co
     memcpy(outcome->code, error.code, sizeof(outcome->code));
     memcpy(outcome->message, error.message, sizeof(outcome->message));
 }
+
+void outcome_done(struct outcome *outcome)
+{
+    buffer_free(&outcome->result);
+    outcome->kind = OUTCOME_DONE;
+    outcome->code[0] = '\0';
+    outcome->message[0] = '\0';
+}

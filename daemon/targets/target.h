@@ -188,6 +188,9 @@ void target_set_down(struct target *target, const char *reason);
 void outcome_set(struct outcome *outcome, enum outcome_kind kind, const char *code,
                  const char *format, ...) AW_PRINTF(4, 5);
 
+/* The same for a job that is done: its result is the caller's to fill. */
+void outcome_done(struct outcome *outcome);
+
 extern const struct target_type target_type_postgres;
 extern const struct target_type target_type_redis;
 extern const struct target_type target_type_sqlite;

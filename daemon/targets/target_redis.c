@@ -22,13 +22,19 @@ struct redis_target {
 
 /* --- arguments -------------------------------------------------------------------------------- */
 
+#define WORDS_INSIDE 16 /* so many need no memory of their own */
+
 struct words {
     const char **data;
     size_t *sizes;
+    const char *few_data[WORDS_INSIDE];
+    size_t few_sizes[WORDS_INSIDE];
 };
 
 static void words_free(struct words *words)
 {
+    if (words->data == words->few_data)
+        return;
     free(words->data);
     free(words->sizes);
 }
@@ -37,8 +43,12 @@ static void words_free(struct words *words)
 static int words_make(struct words *words, const struct argument *arguments, uint32_t count,
                       uint32_t before)
 {
-    words->data = malloc((before + count + 1) * sizeof *words->data);
-    words->sizes = malloc((before + count + 1) * sizeof *words->sizes);
+    words->data = words->few_data;
+    words->sizes = words->few_sizes;
+    if (before + count > WORDS_INSIDE) {
+        words->data = malloc((before + count) * sizeof *words->data);
+        words->sizes = malloc((before + count) * sizeof *words->sizes);
+    }
     if (!words->data || !words->sizes) {
         words_free(words);
         return -ENOMEM;
@@ -124,7 +134,7 @@ static void succeed(const struct execution *execution, const struct aw_redis_rep
                     "the command ran, but its result of %zu bytes is above the limit of %zu",
                     result.size, execution->result_size_max);
     } else {
-        outcome_set(outcome, OUTCOME_DONE, "", "%s", "");
+        outcome_done(outcome);
         outcome->result = result;
         return;
     }
@@ -306,7 +316,7 @@ static void redis_execute(struct target *target, const struct execution *executi
         return;
     }
     if (receipted && was_done_before(reply)) {
-        outcome_set(ret_outcome, OUTCOME_DONE, "", "%s", "");
+        outcome_done(ret_outcome);
         value_simple(&ret_outcome->result, "OK"); /* its reply was lost the first time */
     } else {
         succeed(execution, reply, ret_outcome);

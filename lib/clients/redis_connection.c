@@ -8,7 +8,6 @@
 #include "clients/redis_pool.h"
 
 #include <errno.h>
-#include <hiredis/hiredis.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

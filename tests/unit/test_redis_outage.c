@@ -138,6 +138,11 @@ static int write_on(void *argument)
 
 static const char *const durable[] = {"--appendonly", "yes", "--appendfsync", "always", NULL};
 
+static bool has_acknowledged(void *before)
+{
+    return acknowledged > *(const unsigned *)before;
+}
+
 static void killed_under_load(struct aw_redis_pool *pool)
 {
     struct aw_group group;
@@ -145,7 +150,8 @@ static void killed_under_load(struct aw_redis_pool *pool)
     shared = pool;
     for (int i = 0; i < WRITERS; i++) cr_expect_eq(aw_group_spawn(&group, write_on, NULL), 0);
     for (int kill = 0; kill < KILLS; kill++) {
-        cr_expect_eq(aw_sleep(100), 0);
+        unsigned before = acknowledged;
+        cr_expect(wait_until(has_acknowledged, &before));
         redis_server_stop(&server, SIGKILL);
         redis_server_start(&server, durable);
         cr_expect(wait_until(pool_is_up, pool));

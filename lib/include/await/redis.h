@@ -1,4 +1,5 @@
-/* redis.h - commands to one Redis server, from many tasks at once.
+/* redis.h - commands to a Redis server, from many tasks at once: to one, to the master that
+ * sentinels name, or to the nodes of a cluster.
  *
  * A pool holds a few connections and shares them: the commands of all tasks that run in one turn of
  * the loop leave in one write, and replies are given out in order (RESP2). It connects by itself,
@@ -25,10 +26,14 @@
 struct aw_redis_options { /* 0 and NULL stand for the defaults */
     const char *uri;         /* redis://[[user]:password@]host[:port][/database],
                                 rediss:// for the same in TLS, or unix:///path/of/socket[?db=n];
+                                redis+sentinel://[[user]:password@]host[:port],.../master[/db]
+                                [?sentinel_user=u&sentinel_password=p], or redis+cluster://
+                                [[user]:password@]host[:port],...; rediss+ for TLS;
                                 NULL: redis://127.0.0.1:6379/0 */
     const struct aw_tls_options *tls; /* of rediss://; NULL: the system's authorities */
     const char *password;    /* used in place of the URI's */
     const char *client_name; /* what CLIENT LIST shows; "await" */
+    /* Of a cluster, for each of its nodes: */
     uint32_t connections_max;          /* shared connections; 4 */
     uint32_t blocking_connections_max; /* connections for commands that block; 16 */
     uint32_t leased_connections_max;   /* connections for leases; 0: none */
