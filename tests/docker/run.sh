@@ -25,7 +25,7 @@ fi
 mkdir -p "$cache" "$(dirname "$RESULT")"
 CACHE=$(cd "$cache" && pwd)
 RESULT=$(cd "$(dirname "$RESULT")" && pwd)/$(basename "$RESULT")
-rm -f "$RESULT" "$RESULT".*
+rm -f "$RESULT" "$RESULT.failures" # and not the log, which lies beside it
 
 BOX=$(mktemp -d /var/tmp/awaitd-docker.XXXXXX)
 chmod 755 "$BOX"

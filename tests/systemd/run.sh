@@ -18,7 +18,7 @@ if [ "$(id -u)" -ne 0 ]; then
 fi
 mkdir -p "$cache" "$(dirname "$result")"
 cache=$(cd "$cache" && pwd)
-rm -f "$result" "$result".*
+rm -f "$result" "$result.failures" "$result.xml"
 # A change of what is in it makes another one.
 tarball=$cache/rootfs-$(sha256sum "$here/rootfs.sh" | cut -c 1-12).tar
 if [ ! -f "$tarball" ]; then
