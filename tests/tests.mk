@@ -23,6 +23,8 @@ $(BUILD)/tests/test_websocket_no_memory: LDFLAGS += \
   -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc -Wl,--wrap=free,--wrap=mmap
 $(BUILD)/tests/test_http_no_memory: LDFLAGS += \
   -Wl,--wrap=strdup,--wrap=asprintf,--wrap=__asprintf_chk
+# It counts how often the fence is looked at.
+$(BUILD)/tests/test_receipt_cleaner: LDFLAGS += -Wl,--wrap=aw_pg_query
 # It counts which of libpq's functions are called; what an older libpq lacks nobody refers to.
 $(BUILD)/tests/test_pg_ways: LDFLAGS += -Wl,--wrap=PQcancel,--wrap=PQcancelStart \
   -Wl,--wrap=PQpipelineSync,--wrap=PQsendPipelineSync

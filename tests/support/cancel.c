@@ -22,11 +22,13 @@ struct before {
     bool has_child; /* a server of the test's own */
 };
 
-/* A client's own tasks may be about something for a while: they get time to end it. */
+/* A client's own tasks may be about something for a while, and a thread that nobody waits for any
+ * more has descriptors of its own: they get time to end it. */
 static bool settled(const struct before *before)
 {
     uint64_t until_ns = aw_after_ms(SETTLE_MS);
-    while (aw_task_count() > before->tasks || operations_running() > before->slots) {
+    while (aw_task_count() > before->tasks || operations_running() > before->slots ||
+           open_descriptors() > before->descriptors) {
         if (aw_now_ns() > until_ns)
             return false;
         aw_sleep(1);

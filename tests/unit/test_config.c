@@ -253,8 +253,10 @@ Test(config, what_spans_several_keys)
     assert_refused("[target t]\ntype = redis\npath = x\n",
                    "a.conf:3: path in [target t] is not for type redis");
     assert_refused("[target t]\ntype = redis\nuri = http://secret\n",
-                   "a.conf:3: uri in [target t] must be redis://host[:port][/database], the same "
-                   "with rediss:// for TLS, or unix:///path");
+                   "a.conf:3: uri in [target t] must be redis://host[:port][/database], "
+                   "redis+sentinel://host[:port],.../master[/database], "
+                   "redis+cluster://host[:port],..., these with rediss for TLS, or "
+                   "unix:///path");
     assert_refused("[target t]\ntype = postgres\nuri = mysql://secret?a=b\n",
                    "a.conf:3: uri in [target t] must be postgresql://[user@]host[:port]/database "
                    "or libpq's keyword=value words");
