@@ -53,7 +53,7 @@ TEST_ALL = TEST_MAKE='$(MAKE) -j$(JOBS)' RESULTS=$(BUILD)/results tests/support/
 test: deps
 	@$(TEST_ALL) $(TEST_LANES)
 
-# What the automation runs: `make test` and, beside it, what needs root and systems of its own.
+# `make test` and, beside it, what needs root and systems of its own.
 test-ci: deps-ci
 	@$(TEST_ALL) $(TEST_LANES) 'systemd docker-quick'
 
