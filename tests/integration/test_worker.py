@@ -272,7 +272,7 @@ def test_at_most_once_jobs_are_handed_over_without_waiting_too(make_daemon):
 
 def test_run_on_a_worker_target_is_refused(workers):
     with workers.connect() as client:
-        assert client.call("RUN", "mail", "x").word == "FAILED"
+        assert client.call("RUN", "mail", "x").word == "ERR"
 
 
 def test_a_thousand_jobs_by_ten_workers_each_once(workers):
