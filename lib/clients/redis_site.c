@@ -38,7 +38,8 @@ static int parse_addresses(struct redis_site *site, const char *text, size_t len
     return 0;
 }
 
-/* One "name=value" after the ?. The sentinels' account goes to the first address for now. */
+/* One "name=value" after the ?. The sentinels' account stands in the first address until
+ * fill_addresses gives it to all. */
 static int parse_parameter(struct redis_site *site, const char *text, size_t length,
                            struct aw_error *reterr)
 {
