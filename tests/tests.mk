@@ -47,7 +47,7 @@ try: deps-build
 	@tests/try/try.sh $(BUILD)
 
 # Lanes of stages; tests/support/all.sh runs them side by side.
-TEST_LANES = 'lint units sim asan-integration' 'asan-build asan-units integration'
+TEST_LANES = 'asan-build asan-integration' 'units asan-units' 'integration sim lint'
 TEST_ALL = TEST_MAKE='$(MAKE) -j$(JOBS)' RESULTS=$(BUILD)/results tests/support/all.sh
 
 test: deps

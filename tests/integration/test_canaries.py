@@ -13,7 +13,7 @@ from harness import daemon as daemon_module
 
 FOLDER = pathlib.Path(os.environ.get("BUILD", "build")).resolve() / "canary"
 REPORTED = 66
-LIMIT_S = 300
+LIMIT_S = 120
 
 pytestmark = pytest.mark.skipif(daemon_module.sanitized(),
                                 reason="one sanitizer at a time: shown on the ordinary build")
@@ -25,8 +25,8 @@ def run(command, **environment):
 
 
 def under_valgrind(name):
-    return run(["valgrind", "-q", "--fair-sched=try", f"--error-exitcode={REPORTED}",
-                "--leak-check=no", str(FOLDER / "plain"), name])
+    return run(["valgrind", "-q", f"--error-exitcode={REPORTED}", "--leak-check=no",
+                str(FOLDER / "plain"), name])
 
 
 def under_tsan(name, program="thread"):
