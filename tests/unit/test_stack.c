@@ -127,16 +127,21 @@ Test(stack, the_last_one_back_is_the_first_one_out)
     stack_pool_destroy(&pool);
 }
 
+/* Counted page by page: the kernel's own sum in statm lags by tens of pages for each processor. */
 static long resident_kib(void)
 {
-    long total;
-    long resident;
-    FILE *file = fopen("/proc/self/statm", "r");
+    char line[256];
+    long resident = -1;
+    FILE *file = fopen("/proc/self/smaps_rollup", "r");
     cr_assert_not_null(file);
-    cr_assert_eq(fscanf(file, "%ld %ld", &total, &resident), 2);
+    while (resident < 0 && fgets(line, sizeof line, file))
+        (void)sscanf(line, "Rss: %ld kB", &resident);
     (void)fclose(file);
-    return resident * (sysconf(_SC_PAGESIZE) / 1024);
+    cr_assert_geq(resident, 0);
+    return resident;
 }
+
+enum { SLACK_KIB = 128 }; /* what reading the figure takes itself */
 
 enum { DEEP = 400, DEEP_SIZE = 200 * 1024 };
 
@@ -202,8 +207,9 @@ Test(stack, what_is_not_used_between_two_looks_becomes_cold)
     stack_pool_age(&pool);
     cr_assert_eq(pool.warm_count, STACKS_WARM);
     cr_assert(!stack_pool_has_surplus(&pool));
+    long given_back = before - resident_kib();
     if (!INSTRUMENTED)
-        cr_expect_leq(resident_kib() - before, -4 * (600 - (long)STACKS_WARM));
+        cr_expect_geq(given_back, 4 * (600 - (long)STACKS_WARM) - SLACK_KIB, "%ld KiB", given_back);
     stack_pool_age(&pool);
     cr_assert_eq(pool.warm_count, STACKS_WARM);
     stack_pool_destroy(&pool);
