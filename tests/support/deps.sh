@@ -62,9 +62,10 @@ fi
 
 missing=
 for package in $wanted; do
+    # one line for each architecture; dpkg knows some packages that are only `not-installed`
     # shellcheck disable=SC2016 # dpkg-query's own syntax
-    state=$(dpkg-query -W -f '${db:Status-Status} ' "$package" 2>/dev/null) || state=
-    case $state in *installed\ *) ;; *) missing="$missing $package" ;; esac
+    dpkg-query -W -f '${db:Status-Status}\n' "$package" 2>/dev/null | grep -q -x installed ||
+        missing="$missing $package"
 done
 if [ -z "$missing" ]; then
     exit 0
