@@ -29,14 +29,14 @@ $(BUILD)/tests/test_receipt_cleaner: LDFLAGS += -Wl,--wrap=aw_pg_query
 $(BUILD)/tests/test_pg_ways: LDFLAGS += -Wl,--wrap=PQcancel,--wrap=PQcancelStart \
   -Wl,--wrap=PQpipelineSync,--wrap=PQsendPipelineSync
 
-.PHONY: deps deps-build deps-ci try test test-ci programs test-unit test-integration test-crash \
-  test-model asan asan-build asan-units asan-integration lint format tidy valgrind test-ioredis
+.PHONY: deps deps-build deps-boxes try test programs test-unit test-integration test-crash \
+  test-model asan asan-build asan-units asan-integration asan-quick lint format tidy valgrind test-ioredis
 
 deps:
 	@tests/support/deps.sh tests
 
-deps-ci:
-	@tests/support/deps.sh tests deb systemd docker
+deps-boxes: deps
+	@tests/support/deps.sh deb systemd docker
 	@command -v docker >/dev/null || tests/support/deps.sh docker-client
 
 deps-build:
@@ -47,15 +47,15 @@ try: deps-build
 	@tests/try/try.sh $(BUILD)
 
 # Lanes of stages; tests/support/all.sh runs them side by side.
-TEST_LANES = 'asan-build asan-integration' 'units asan-units' 'integration sim lint'
+TEST_LANES = 'units asan-units' 'integration lint sim' 'asan-build asan-quick'
 TEST_ALL = TEST_MAKE='$(MAKE) -j$(JOBS)' RESULTS=$(BUILD)/results tests/support/all.sh
 
+# The last lane needs root and systems of its own: a booted Debian, containers. Where that cannot be,
+# the end says so.
 test: deps
-	@$(TEST_ALL) $(TEST_LANES)
-
-# `make test` and, beside it, what needs root and systems of its own.
-test-ci: deps-ci
-	@$(TEST_ALL) $(TEST_LANES) 'systemd docker-quick'
+	@reason=$$(tests/support/boxes.sh); if [ -z "$$reason" ]; then \
+	  $(MAKE) --no-print-directory deps-boxes && $(TEST_ALL) $(TEST_LANES) 'systemd docker-quick'; \
+	else NOT_RUN="systemd, docker: $$reason" $(TEST_ALL) $(TEST_LANES); fi
 
 # One at a time: the lanes may ask for it at the same moment.
 asan-build:
@@ -103,6 +103,15 @@ asan-units: asan-build
 
 asan-integration: asan-build
 	+@$(ASAN_MAKE) RESULT=$(RESULT) test-integration
+
+# Without the files whose tests wait most of their time, or are of what has no C in it: `make test`
+# has to end, and those run there without the sanitizers.
+ASAN_LATER := $(patsubst %,--ignore=tests/integration/test_%.py,awaitctl awaitctl_cron \
+  awaitctl_worker canaries conformance_restart connections cron examples gigabyte_file install \
+  key_serial leak lifecycle lint redis_failover reference system systemd try)
+asan-quick: asan-build
+	+@$(ASAN_MAKE) RESULT=$(RESULT) \
+	  TESTS='tests/integration tests/crash tests/model $(ASAN_LATER)' test-integration
 
 asan:
 	+@$(ASAN_MAKE) RESULT=$(RESULTS)/asan-units test-unit

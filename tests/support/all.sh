@@ -112,5 +112,6 @@ for name in $broken; do
     failures "$name"
 done
 echo "$total_passed $total_failed $total_skipped" > "$RESULTS/sum"
+[ -z "${NOT_RUN:-}" ] || echo "not run: $NOT_RUN"
 echo "$total_passed passed, $total_failed failed"
 [ "$total_failed" -eq 0 ]
