@@ -310,7 +310,7 @@ AW_MUST_CHECK AW_SUSPENDS int store_maintain(struct store *store, bool force,
 void store_hold_checkpoints(struct store *store, bool held);
 
 /* Makes one file of the copy of a store's files at `path` and `path`-wal, and looks whether it is a
- * queue this awaitd can open. */
+ * queue this awaitd can open; marks it as a copy (store_copy.h). */
 AW_MUST_CHECK AW_SUSPENDS int store_merge_copy(const char *path, struct aw_error *reterr);
 
 /* Bytes in the WAL; commits and changes since the start. */

@@ -7,6 +7,7 @@
 #include "queue/store_sqlite.h"
 
 #include "queue/opening.h"
+#include "queue/store_copy.h"
 #include "queue/store_schema.h"
 
 #include <errno.h>
@@ -291,7 +292,9 @@ int store_open(struct store **ret_store, const char *folder, store_lane_finder l
         return aw_error_set(reterr, -ENOMEM, "queue: no memory for the store");
     store->lane_by_id = lane_by_id;
     store->context = context;
-    int result = open_database(store, path, reterr);
+    int result = store_copy_accept(path, reterr);
+    if (result == 0)
+        result = open_database(store, path, reterr);
     /* deleted jobs are overwritten where that costs no writes of its own */
     if (result == 0)
         result = aw_sqlite_execute(store->database, "PRAGMA secure_delete=FAST", reterr);
@@ -366,7 +369,7 @@ int store_merge_copy(const char *path, struct aw_error *reterr)
             result = aw_error_set(reterr, closed, "queue: closing %s: %s", path,
                                   aw_error_text(closed));
     }
-    return result;
+    return result == 0 ? store_copy_mark(path, reterr) : result;
 }
 
 void store_statistics(const struct store *store, struct store_statistics *ret_statistics)

@@ -48,6 +48,33 @@ def test_backup_while_jobs_go_on_holds_all_that_was_acknowledged_before(make_dae
             [[b"two"], [b"2"]]
 
 
+def test_backup_beside_the_log_of_the_queue_it_replaces_is_refused(make_daemon):
+    """SQLite would put the pages of that queue.db-wal over those of the backup."""
+    daemon = make_daemon().start()
+    copy = daemon.folder / "copy.db"
+    with daemon.connect() as client:
+        kept = client.call("SUBMIT", "DELAY", "3600000", "local", "SELECT 1")
+        assert client.call("BACKUP", copy) == "OK"
+        lost = client.call("SUBMIT", "DELAY", "3600000", "local", "SELECT 2")
+    daemon.kill()
+    queue, log = daemon.state / "queue.db", daemon.state / "queue.db-wal"
+    assert log.stat().st_size > 0
+    shutil.copy(copy, queue)
+    before = log.read_bytes()
+    _, said = daemon.refuses_to_start()
+    assert f"{queue} is a backup" in said and "queue.db-wal" in said and "move that away" in said
+    assert queue.read_bytes() == copy.read_bytes() and log.read_bytes() == before, "left alone"
+    log.unlink()
+    for _ in range(2):  # an ordinary queue from its first start on, also after a crash
+        daemon.start()
+        with daemon.connect() as client:
+            assert wire.text(wire.as_map(client.call("JOB", kept))["state"]) == "scheduled"
+            assert "NOJOB" in str(client.call("JOB", lost))
+            client.call("SUBMIT", "DELAY", "3600000", "local", "SELECT 3")
+        daemon.kill()
+        assert log.stat().st_size > 0
+
+
 def test_backup_of_an_idle_and_of_a_fresh_queue(make_daemon):
     daemon = make_daemon().start()
     with daemon.connect() as client:
