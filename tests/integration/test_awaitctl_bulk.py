@@ -2,12 +2,15 @@
 lines, and the completion for shells."""
 
 import json
-import shutil
+import os
+import pty
+import select
+import signal
 import subprocess
 
 import pytest
 
-from harness import daemon as daemon_module
+from harness import daemon as daemon_module, process
 from test_awaitctl import OK, REFUSED, UNREACHABLE, USAGE, Awaitctl
 
 
@@ -141,15 +144,43 @@ def test_bash_completion(ctl, tmp_path):
     ctl.run("completion", "fish", expect=USAGE)
 
 
+def complete_in_zsh(folder, typed, completed):
+    """Whether an interactive zsh makes `completed` of what is typed and a tab."""
+    child, terminal = pty.fork()
+    if child == 0:
+        os.execvpe("zsh", ["zsh", "-i"], {**os.environ, "ZDOTDIR": str(folder), "TERM": "dumb",
+                                          "COLUMNS": "200", "LINES": "50"})
+    shown = b""
+
+    def shows(text):
+        nonlocal shown
+        if select.select([terminal], [], [], 0.2)[0]:
+            shown += os.read(terminal, 65536)
+        return text in shown
+
+    try:
+        process.wait_until(lambda: shows(b"READY> "), 60, "zsh's prompt")
+        os.write(terminal, f"{typed}\t".encode())
+        process.wait_until(lambda: shows(completed.encode()), 60, f"zsh's {completed!r}")
+        return True
+    finally:
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+        os.close(terminal)
+
+
 def test_zsh_completion(ctl, tmp_path):
     text = ctl.run("completion", "zsh")
     assert text.startswith("#compdef awaitctl") and "'--where[" in text
     for name in ("submit", "retry", "delete", "promote"):
         assert f"'{name}:" in text and f"        {name}) _arguments" in text
-    if shutil.which("zsh"):
-        script = tmp_path / "_awaitctl"
-        script.write_text(text, encoding="utf-8")
-        assert subprocess.run(["zsh", "-n", script], check=False).returncode == OK
+    (tmp_path / "_awaitctl").write_text(text, encoding="utf-8")
+    (tmp_path / ".zshrc").write_text(
+        f"fpath=({tmp_path} $fpath)\nautoload -Uz compinit; compinit -u -d {tmp_path}/dump\n"
+        "PS1='READY> '\n", encoding="utf-8")
+    assert complete_in_zsh(tmp_path, "awaitctl can", "awaitctl cancel ")
+    assert complete_in_zsh(tmp_path, "awaitctl submit --pri", "awaitctl submit --priority ")
+    assert complete_in_zsh(tmp_path, "awaitctl jobs --state de", "awaitctl jobs --state dead ")
 
 
 def test_install_puts_the_completions(tmp_path):
