@@ -118,7 +118,8 @@ def test_several_hosts_and_the_one_that_takes_writes(make_daemon, postgres, othe
     """Nobody, then one that only reads, then the one that is wanted."""
     hosts = ",".join(f"127.0.0.1:{port}" for port in
                      (process.free_port(), other.port, postgres.port))
-    uri = f"postgresql://postgres@{hosts}/postgres?target_session_attrs="
+    password = f":{postgres.password}" if postgres.password else ""
+    uri = f"postgresql://postgres{password}@{hosts}/postgres?target_session_attrs="
     own = make_daemon(target(uri + "read-write") +
                       daemon_module.target("reader", "postgres", uri=uri + "any")).start()
     with own.connect() as client:

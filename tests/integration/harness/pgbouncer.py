@@ -27,8 +27,9 @@ class Pgbouncer:
         self.uri = f"postgresql://postgres@127.0.0.1:{self.port}/postgres"
         settings = self.folder / "pgbouncer.ini"
         # auth_type any wants the user in the database's line
+        user = "user=postgres" + (f" password={postgres.password}" if postgres.password else "")
         text = SETTINGS.format(server=postgres.port, port=self.port)
-        settings.write_text(text.replace("* = ", "postgres = user=postgres "), encoding="utf-8")
+        settings.write_text(text.replace("* = ", f"postgres = {user} "), encoding="utf-8")
         words = [process.need("pgbouncer"), settings]
         if process.is_root():  # as root it refuses to run
             words = ["setpriv", "--reuid=nobody", "--clear-groups", "--pdeathsig=KILL", "--",
