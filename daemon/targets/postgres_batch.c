@@ -39,19 +39,19 @@ static size_t size_of(const struct postgres_attempt *attempt)
 
 /* A function could change the transaction or the session for who comes behind it in the same one.
  * Whoever says COALESCE vouches for those of the job. */
-static bool spares_neighbours(const struct postgres_attempt *attempt)
+static bool spares_neighbours(struct postgres_batches *batches,
+                              const struct postgres_attempt *attempt)
 {
     const struct aw_pg_statement *statement = attempt->job->statements;
     return attempt->execution->coalesce > 1 ||
-           aw_pg_leaves_nothing(statement->sql, statement->sql_size);
+           postgres_memo_leaves_nothing(&batches->memo, statement->sql, statement->sql_size);
 }
 
-bool postgres_batch_takes(const struct postgres_batches *batches,
-                          const struct postgres_attempt *attempt)
+bool postgres_batch_takes(struct postgres_batches *batches, const struct postgres_attempt *attempt)
 {
     return batch_coalesce_of(batches->batches.target, attempt->execution) > 1 &&
            !attempt->job->several && attempt->job->atomic &&
-           size_of(attempt) <= BATCH_SIZE_MAX && spares_neighbours(attempt);
+           size_of(attempt) <= BATCH_SIZE_MAX && spares_neighbours(batches, attempt);
 }
 
 static struct postgres_attempt *attempt_of(const struct batch_flight *flight, uint32_t index)
@@ -220,6 +220,11 @@ void postgres_batches_init(struct postgres_batches *batches, struct target *targ
     };
     *batches = (struct postgres_batches){.pool = pool, .receipts = receipts};
     batches_init(&batches->batches, &engine, target, target->settings.connections, batches);
+}
+
+void postgres_batches_free(struct postgres_batches *batches)
+{
+    postgres_memo_free(&batches->memo);
 }
 
 enum batch_verdict postgres_batch_run(struct postgres_batches *batches,

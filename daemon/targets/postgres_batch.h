@@ -8,6 +8,7 @@
 #define TARGETS_POSTGRES_BATCH_H
 
 #include "targets/batch.h"
+#include "targets/postgres_memo.h"
 #include "targets/postgres_outcome.h"
 #include "targets/postgres_receipt.h"
 
@@ -15,14 +16,16 @@ struct postgres_batches {
     struct batches batches;
     struct aw_pg_pool *pool;
     struct postgres_receipts *receipts;
+    struct postgres_memo memo;
 };
 
 void postgres_batches_init(struct postgres_batches *batches, struct target *target,
                            struct aw_pg_pool *pool, struct postgres_receipts *receipts);
 
+void postgres_batches_free(struct postgres_batches *batches);
+
 /* Whether this run may share a transaction with others. */
-bool postgres_batch_takes(const struct postgres_batches *batches,
-                          const struct postgres_attempt *attempt);
+bool postgres_batch_takes(struct postgres_batches *batches, const struct postgres_attempt *attempt);
 
 /* Runs it with others and fills the outcome, unless it is to run by itself. */
 AW_SUSPENDS enum batch_verdict postgres_batch_run(struct postgres_batches *batches,

@@ -128,35 +128,45 @@ static void judge(struct postgres_job *job)
     job->atomic = plain || job->explicit_transaction;
 }
 
-static int parse(struct postgres_job *ret_job, bool leased, const struct argument *arguments,
+/* False: no memory. */
+static bool make_place(struct postgres_job *job, uint32_t count)
+{
+    job->statements = &job->first;
+    job->values = job->few;
+    if (job->several) {
+        job->statements = calloc(count / 2 + 1, sizeof *job->statements);
+    }
+    if (count > POSTGRES_JOB_VALUES) {
+        job->values = calloc(count, sizeof *job->values);
+    }
+    return job->statements != NULL && job->values != NULL;
+}
+
+static int parse(struct postgres_job *job, bool leased, const struct argument *arguments,
                  uint32_t count, struct aw_error *reterr)
 {
     if (count == 0) {
         return aw_error_set(reterr, -EINVAL, "%s", usage);
     }
-    struct postgres_job job = {.leased = leased};
     struct reader reader = {arguments, count, 1};
-    job.several = !arguments[0].null && arguments[0].size == 2 &&
-                  strncasecmp(arguments[0].data, "TX", 2) == 0;
-    if (job.several && leased) {
+    job->leased = leased;
+    job->statement_count = 0;
+    job->several = !arguments[0].null && arguments[0].size == 2 &&
+                   strncasecmp(arguments[0].data, "TX", 2) == 0;
+    if (job->several && leased) {
         return aw_error_set(reterr, -EINVAL, "TX is not for a leased connection: send BEGIN, the "
                             "statements and COMMIT");
     }
-    job.statements = calloc(job.several ? count / 2 + 1 : 1, sizeof *job.statements);
-    job.values = calloc(count, sizeof *job.values);
-    int status = job.statements != NULL && job.values != NULL
-                     ? 0
-                     : aw_error_set(reterr, -ENOMEM, "out of memory");
+    int status = make_place(job, count) ? 0 : aw_error_set(reterr, -ENOMEM, "out of memory");
     if (status == 0) {
-        status = job.several ? parse_several(&job, &reader, reterr)
-                             : add_statement(&job, &reader, &arguments[0], count - 1, reterr);
+        status = job->several ? parse_several(job, &reader, reterr)
+                              : add_statement(job, &reader, &arguments[0], count - 1, reterr);
     }
     if (status < 0) {
-        postgres_job_free(&job);
+        postgres_job_free(job);
         return status;
     }
-    judge(&job);
-    *ret_job = job;
+    judge(job);
     return 0;
 }
 
@@ -174,7 +184,12 @@ int postgres_job_parse_leased(struct postgres_job *ret_job, const struct argumen
 
 void postgres_job_free(struct postgres_job *job)
 {
-    free(job->statements);
-    free(job->values);
-    *job = (struct postgres_job){0};
+    if (job->statements != &job->first) {
+        free(job->statements);
+    }
+    if (job->values != job->few) {
+        free(job->values);
+    }
+    job->statements = NULL;
+    job->values = NULL;
 }

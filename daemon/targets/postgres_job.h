@@ -9,10 +9,14 @@
 
 #include <await/pg.h>
 
-struct postgres_job {
+#define POSTGRES_JOB_VALUES 16u
+
+struct postgres_job { /* stays where it was parsed: it points into itself */
     struct aw_pg_statement *statements; /* texts and values point into the arguments */
     uint32_t statement_count;
     struct aw_pg_value *values;
+    struct aw_pg_statement first; /* place for most jobs; else `statements` and `values` are */
+    struct aw_pg_value few[POSTGRES_JOB_VALUES]; /* allocated */
     bool leased;               /* for a connection of its own */
     bool several;              /* TX: the result is an array, one element a statement */
     bool explicit_transaction; /* something in it could commit a part by itself */

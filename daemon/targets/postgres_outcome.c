@@ -115,7 +115,7 @@ void postgres_outcome_result(struct outcome *outcome, const struct execution *ex
                     execution->result_size_max);
         return;
     }
-    outcome_set(outcome, OUTCOME_DONE, "", "%s", "");
+    outcome_done(outcome);
     outcome->result = value;
 }
 

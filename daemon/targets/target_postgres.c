@@ -52,6 +52,7 @@ static void postgres_stop(struct target *target)
     if (state != NULL) {
         postgres_receipts_stop(&state->receipts);
         aw_pg_pool_free(state->pool);
+        postgres_batches_free(&state->batches);
         free(state);
         target->state = NULL;
     }

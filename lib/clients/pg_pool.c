@@ -26,26 +26,22 @@ static bool takes_more(const struct pg_connection *connection, const struct pg_r
                  connection->pool->options.in_flight_size_max));
 }
 
-static struct pg_connection *find_idle(struct aw_pg_pool *pool, const struct pg_request *request)
-{
-    struct pg_connection *connection = NULL;
-    TAILQ_FOREACH(connection, &pool->connections, link) {
-        if (connection->in_flight_count == 0 && takes_more(connection, request)) {
-            return connection;
-        }
-    }
-    return NULL;
-}
-
-static struct pg_connection *find_least_loaded(struct aw_pg_pool *pool,
-                                               const struct pg_request *request)
+/* An idle one if there is any, else the least loaded. Never behind a head that is slow. */
+static struct pg_connection *find_connection(struct aw_pg_pool *pool,
+                                             const struct pg_request *request)
 {
     struct pg_connection *best = NULL;
     struct pg_connection *connection = NULL;
     uint64_t now_ns = aw_now_ns();
     TAILQ_FOREACH(connection, &pool->connections, link) {
-        if (takes_more(connection, request) && now_ns - connection->head_since_ns < PG_SLOW_NS &&
-            (best == NULL || connection->in_flight_count < best->in_flight_count)) {
+        if ((best != NULL && connection->in_flight_count >= best->in_flight_count) ||
+            !takes_more(connection, request)) {
+            continue;
+        }
+        if (connection->in_flight_count == 0) {
+            return connection;
+        }
+        if (now_ns - connection->head_since_ns < PG_SLOW_NS) {
             best = connection;
         }
     }
@@ -65,8 +61,8 @@ void pg_pool_dispatch(struct aw_pg_pool *pool)
 {
     pg_lease_dispatch(pool);
     for (struct pg_request *request; (request = TAILQ_FIRST(&pool->waiting)) != NULL;) {
-        struct pg_connection *connection = find_idle(pool, request);
-        if (connection == NULL) {
+        struct pg_connection *connection = find_connection(pool, request);
+        if (connection == NULL || connection->in_flight_count > 0) {
             if (pool->opening_count >= pool->waiting_count + pool->lease_waiting_count) {
                 return; /* each of them will have a connection of its own in a moment */
             }
@@ -74,7 +70,6 @@ void pg_pool_dispatch(struct aw_pg_pool *pool)
                 aw_now_ns() >= pool->open_after_ns && pg_connection_start(pool) == 0) {
                 continue;
             }
-            connection = find_least_loaded(pool, request);
         }
         if (connection == NULL) {
             return;

@@ -147,7 +147,7 @@ static bool send_statement(struct pg_request *request, struct pg_connection *con
         return false;
     }
     struct pg_cache_hit hit = {.answer = PG_CACHE_UNPREPARED};
-    if (aw_pg_is_plain(statement->sql, statement->sql_size)) {
+    if (!request->tidies && aw_pg_is_plain(statement->sql, statement->sql_size)) {
         hit = look_up(request, connection, statement);
     }
     request->may_leave_traces = request->may_leave_traces || !hit.leaves_nothing;

@@ -5,13 +5,26 @@
 #include <stdlib.h>
 #include <string.h>
 
+static uint64_t mix(uint64_t hash, uint64_t word)
+{
+    hash = (hash ^ word) * UINT64_C(0x9e3779b97f4a7c15);
+    return hash ^ (hash >> 32);
+}
+
+/* Eight bytes at a time: byte by byte, a long text took longer than all else that is sent for it.
+ * Whoever makes texts collide pays with a comparison, and there are a hundred at most. */
 static uint64_t hash_text(const char *text, size_t size)
 {
-    uint64_t hash = UINT64_C(14695981039346656037); /* FNV-1a */
-    for (size_t i = 0; i < size; i++) {
-        hash = (hash ^ (unsigned char)text[i]) * UINT64_C(1099511628211);
+    uint64_t hash = size;
+    uint64_t word = 0;
+    size_t at = 0;
+    for (; size - at >= sizeof word; at += sizeof word) {
+        memcpy(&word, text + at, sizeof word);
+        hash = mix(hash, word);
     }
-    return hash;
+    word = 0;
+    memcpy(&word, text + at, size - at);
+    return mix(hash, word);
 }
 
 void pg_statement_cache_init(struct pg_statement_cache *cache, uint32_t capacity)

@@ -126,8 +126,15 @@ static bool is_harmless(const char *word)
 /* A temporary table needs one of these words. */
 static bool is_temporary(const char *word)
 {
-    return strcmp(word, "temp") == 0 || strcmp(word, "temporary") == 0 ||
-           strncmp(word, "pg_temp", 7) == 0;
+    return (word[0] == 't' && (strcmp(word, "temp") == 0 || strcmp(word, "temporary") == 0)) ||
+           (word[0] == 'p' && strncmp(word, "pg_temp", 7) == 0);
+}
+
+/* What comes behind it is a name. */
+static bool names(const char *word)
+{
+    return (word[0] == 'i' && strcmp(word, "into") == 0) ||
+           (word[0] == 'a' && strcmp(word, "as") == 0);
 }
 
 bool aw_pg_leaves_nothing(const char *sql, size_t size)
@@ -153,8 +160,7 @@ bool aw_pg_leaves_nothing(const char *sql, size_t size)
             qualified = before == TOKEN_DOT;
             named = behind || (named && qualified);
         }
-        behind = token == TOKEN_WORD &&
-                 (strcmp(text.word, "into") == 0 || strcmp(text.word, "as") == 0);
+        behind = token == TOKEN_WORD && names(text.word);
     }
     return true;
 }
