@@ -23,10 +23,6 @@ void aw_pg_results_free(struct aw_pg_results *results)
     }
     for (uint32_t i = 0; i < results->count; i++) {
         struct pg_result *result = &results->results[i];
-        for (uint32_t column = 0; result->columns != NULL && column < result->column_count;
-             column++) {
-            free(result->columns[column].name);
-        }
         free(result->columns);
         free(result->cells);
         free(result->data);
@@ -34,13 +30,15 @@ void aw_pg_results_free(struct aw_pg_results *results)
     free(results);
 }
 
+#define ROOM_START 8u /* most results are small, and a request may have ten thousand */
+
 /* Grows an array by doubling so that `needed` items fit. */
 static int make_room(void **items, size_t *capacity, size_t needed, size_t item_size)
 {
     if (needed <= *capacity) {
         return 0;
     }
-    size_t larger = *capacity < 64 ? 64 : *capacity * 2;
+    size_t larger = *capacity < ROOM_START ? ROOM_START : *capacity * 2;
     larger = larger < needed ? needed : larger;
     void *moved = realloc(*items, larger * item_size);
     if (moved == NULL) {
@@ -60,27 +58,32 @@ static int count_against_limit(struct aw_pg_results *results, size_t size)
     return 0;
 }
 
+/* The columns and behind them their names. */
 static int add_columns(struct aw_pg_results *results, struct pg_result *result,
                        const PGresult *source)
 {
-    int count = PQnfields(source);
+    size_t count = (size_t)PQnfields(source);
+    size_t names_size = 0;
     result->has_rows = true;
-    result->columns = calloc(count > 0 ? (size_t)count : 1, sizeof *result->columns);
+    for (size_t i = 0; i < count; i++) {
+        names_size += strlen(PQfname(source, (int)i)) + 1;
+    }
+    int status = count_against_limit(results, names_size);
+    if (status < 0) {
+        return status;
+    }
+    result->columns = malloc(count * sizeof *result->columns + names_size + 1);
     if (result->columns == NULL) {
         return -ENOMEM;
     }
     result->column_count = (uint32_t)count;
-    for (int i = 0; i < count; i++) {
-        const char *name = PQfname(source, i);
-        int status = count_against_limit(results, strlen(name) + 1);
-        if (status < 0) {
-            return status;
-        }
-        result->columns[i].name = strdup(name);
-        result->columns[i].type = (uint32_t)PQftype(source, i);
-        if (result->columns[i].name == NULL) {
-            return -ENOMEM;
-        }
+    char *at = (char *)(result->columns + count);
+    for (size_t i = 0; i < count; i++) {
+        const char *name = PQfname(source, (int)i);
+        size_t size = strlen(name) + 1;
+        memcpy(at, name, size);
+        result->columns[i] = (struct pg_column){.name = at, .type = PQftype(source, (int)i)};
+        at += size;
     }
     return 0;
 }

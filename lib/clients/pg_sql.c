@@ -83,6 +83,12 @@ void aw_pg_first_word(const char *sql, size_t size, char ret_word[AW_PG_WORD_SIZ
     ret_word[length] = '\0';
 }
 
+/* The first letter decides nearly always, and each statement asks a few dozen times. */
+static bool same_word(const char *word, const char *other)
+{
+    return word[0] == other[0] && strcmp(word, other) == 0;
+}
+
 static const char transaction_reason[] =
     "a statement runs in a transaction of its own; to run several in one, give them all with TX";
 static const char session_reason[] =
@@ -112,18 +118,12 @@ static const struct {
     {"START", transaction_reason},    {"UNLISTEN", listen_reason},
 };
 
-/* The first letter decides nearly always: a call for each word took longer than all the rest. */
-static bool is_word(const char *word, const char *known)
-{
-    return word[0] == known[0] && strcmp(word, known) == 0;
-}
-
 const char *aw_pg_refusal(const char *sql, size_t size)
 {
     char word[AW_PG_WORD_SIZE];
     aw_pg_first_word(sql, size, word);
     for (size_t i = 0; i < sizeof refused / sizeof refused[0]; i++) {
-        if (is_word(word, refused[i].word)) {
+        if (same_word(word, refused[i].word)) {
             return refused[i].reason;
         }
     }
@@ -150,7 +150,7 @@ bool aw_pg_is_plain(const char *sql, size_t size)
     char word[AW_PG_WORD_SIZE];
     aw_pg_first_word(sql, size, word);
     for (size_t i = 0; i < sizeof plain / sizeof plain[0]; i++) {
-        if (is_word(word, plain[i])) {
+        if (same_word(word, plain[i])) {
             return true;
         }
     }

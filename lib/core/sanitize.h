@@ -137,15 +137,20 @@ static inline void sanitize_written(const void *memory, size_t size)
     (void)size;
 }
 
-/* Valgrind runs one thread at a time, and up to 3.19 at least keeps the others out while one is in
- * io_uring_enter: a wait there for a thread's answer has to end by itself, or it never comes. */
-static inline bool sanitize_waits_must_end(void)
+static inline bool sanitize_on_valgrind(void)
 {
 #ifdef SANITIZE_VALGRIND
     return RUNNING_ON_VALGRIND;
 #else
     return false;
 #endif
+}
+
+/* Valgrind runs one thread at a time, and up to 3.19 at least keeps the others out while one is in
+ * io_uring_enter: a wait there for a thread's answer has to end by itself, or it never comes. */
+static inline bool sanitize_waits_must_end(void)
+{
+    return sanitize_on_valgrind();
 }
 
 static inline void sanitize_root(struct sanitize_stack *root)

@@ -1,5 +1,5 @@
 /* stack.c - see stack.h. Guards by MADV_GUARD_INSTALL (Linux 6.13: costs no mapping of its own),
- * else by mprotect, which splits the mapping; the kernel's limit on mappings (vm.max_map_count)
+ * those of a slab in one process_madvise where the kernel can (6.15), else by mprotect, which splits the mapping; the kernel's limit on mappings (vm.max_map_count)
  * then bounds how many stacks there can be, and stack_take says -ENOMEM there. */
 #include "core/stack.h"
 
@@ -7,13 +7,26 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #ifndef MADV_GUARD_INSTALL
 #define MADV_GUARD_INSTALL 102
 #endif
 
+#ifndef PIDFD_SELF_PROCESS
+#define PIDFD_SELF_PROCESS (-10001)
+#endif
+
+/* Slabs grow with the pool, so that few tasks take little and many take few calls. */
 #define SLAB_STACKS 16u
+#ifdef SANITIZE_THREAD
+#define SLAB_STACKS_MAX SLAB_STACKS /* TSan has room for some thousands of stacks */
+#else
+#define SLAB_STACKS_MAX 64u
+#endif
+#define SLABS_SMALL 4u
 /* A stack whose page this far below its top was touched gives its memory back when it is returned.
  */
 #define DEEP_BYTES (32u * 1024)
@@ -21,8 +34,9 @@
 
 struct stack_slab {
     struct stack_slab *next;
-    void *memory;
-    struct stack stacks[SLAB_STACKS];
+    char *memory;
+    uint32_t count;
+    struct stack stacks[];
 };
 
 void stack_pool_init(struct stack_pool *pool, size_t stack_size_bytes)
@@ -38,9 +52,9 @@ void stack_pool_destroy(struct stack_pool *pool)
     while (pool->slabs) {
         struct stack_slab *slab = pool->slabs;
         pool->slabs = slab->next;
-        for (unsigned i = 0; i < SLAB_STACKS; i++)
+        for (unsigned i = 0; i < slab->count; i++)
             sanitize_stack_destroyed(&slab->stacks[i].sanitize);
-        (void)munmap(slab->memory, pool->stack_size * SLAB_STACKS);
+        (void)munmap(slab->memory, pool->stack_size * slab->count);
         free(slab);
     }
     pool->warm = NULL;
@@ -59,38 +73,74 @@ static int install_guard(struct stack_pool *pool, void *page)
     return mprotect(page, pool->page_size, PROT_NONE) == 0 ? 0 : -ENOMEM;
 }
 
-static int add_slab(struct stack_pool *pool)
+/* All guards in one call. A kernel or a filter of calls that does not know it is asked once. */
+static bool install_guards_together(struct stack_pool *pool, const struct stack_slab *slab)
 {
-    size_t size = pool->stack_size * SLAB_STACKS;
-    struct stack_slab *slab = calloc(1, sizeof *slab);
+    struct iovec pages[SLAB_STACKS_MAX];
+    if (pool->guard_one_by_one || pool->guard_by_mprotect || sanitize_on_valgrind())
+        return false;
+    for (uint32_t i = 0; i < slab->count; i++)
+        pages[i] = (struct iovec){slab->memory + i * pool->stack_size, pool->page_size};
+    long done = syscall(SYS_process_madvise, PIDFD_SELF_PROCESS, pages, (size_t)slab->count,
+                        MADV_GUARD_INSTALL, 0u);
+    pool->guard_one_by_one = done != (long)(slab->count * pool->page_size);
+    return !pool->guard_one_by_one;
+}
+
+static int install_guards(struct stack_pool *pool, const struct stack_slab *slab)
+{
+    int result = 0;
+    if (!install_guards_together(pool, slab))
+        for (uint32_t i = 0; i < slab->count && result == 0; i++)
+            result = install_guard(pool, slab->memory + i * pool->stack_size);
+    return result;
+}
+
+/* Memory of `count` stacks with their guards; NULL when the system gives no more. */
+static struct stack_slab *map_slab(struct stack_pool *pool, uint32_t count)
+{
+    size_t size = pool->stack_size * count;
+    struct stack_slab *slab = calloc(1, sizeof *slab + count * sizeof slab->stacks[0]);
     if (!slab)
-        return -ENOMEM;
-    slab->memory = mmap(NULL, size, PROT_READ | PROT_WRITE,
+        return NULL;
+    void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE,
                         MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_STACK, -1, 0);
-    if (slab->memory == MAP_FAILED) {
+    if (memory == MAP_FAILED) {
         free(slab);
-        return -ENOMEM;
+        return NULL;
     }
     /* a huge page under a stack would make a 4 KiB task cost 2 MiB */
-    (void)madvise(slab->memory, size, MADV_NOHUGEPAGE);
-    for (unsigned i = 0; i < SLAB_STACKS; i++) {
-        char *base = (char *)slab->memory + i * pool->stack_size;
-        if (install_guard(pool, base) < 0) {
-            (void)munmap(slab->memory, size);
-            free(slab);
-            return -ENOMEM;
-        }
-        slab->stacks[i].bottom = base + pool->page_size;
-        slab->stacks[i].size = pool->stack_size - pool->page_size;
+    (void)madvise(memory, size, MADV_NOHUGEPAGE);
+    slab->memory = memory;
+    slab->count = count;
+    if (install_guards(pool, slab) < 0) {
+        (void)munmap(memory, size);
+        free(slab);
+        return NULL;
     }
-    for (unsigned i = SLAB_STACKS; i-- > 0;) {
+    return slab;
+}
+
+static int add_slab(struct stack_pool *pool)
+{
+    struct stack_slab *slab = NULL;
+    if (pool->slab_count >= SLABS_SMALL)
+        slab = map_slab(pool, SLAB_STACKS_MAX);
+    if (!slab) /* near a limit a small one may fit still */
+        slab = map_slab(pool, SLAB_STACKS);
+    if (!slab)
+        return -ENOMEM;
+    for (uint32_t i = slab->count; i-- > 0;) {
         struct stack *stack = &slab->stacks[i];
+        stack->bottom = slab->memory + i * pool->stack_size + pool->page_size;
+        stack->size = pool->stack_size - pool->page_size;
         sanitize_stack_created(&stack->sanitize, stack->bottom, stack->size);
         stack->next = pool->cold;
         pool->cold = stack;
     }
     slab->next = pool->slabs;
     pool->slabs = slab;
+    pool->slab_count++;
     return 0;
 }
 

@@ -40,6 +40,8 @@ struct stack_pool {
     uint32_t warm_count;
     uint32_t warm_least; /* of warm_count since the last stack_pool_age */
     uint32_t return_count;
+    uint32_t slab_count;
+    bool guard_one_by_one;
     bool guard_by_mprotect;
 };
 

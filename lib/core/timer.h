@@ -1,19 +1,25 @@
 /* timer.h - the heap of deadlines: one timer for each suspended task that has one.
  *
- * A 4-ary heap of pointers. Room is reserved when a task is made (timers_reserve), so that arming a
- * timer cannot fail at a moment when nothing could be done about it. */
+ * A 4-ary heap. The deadlines stand in it beside the pointers: a timer is part of its task, and
+ * looking into the tasks of four children would miss the cache four times on each level. Room is
+ * reserved when a task is made (timers_reserve), so that arming a timer cannot fail at a moment
+ * when nothing could be done about it. */
 #ifndef CORE_TIMER_H
 #define CORE_TIMER_H
 
 #include <await/base.h>
 
 struct timer {
-    uint64_t deadline_ns;
     uint32_t position; /* in the heap, plus 1; 0: not armed */
 };
 
+struct timer_item {
+    uint64_t deadline_ns;
+    struct timer *timer;
+};
+
 struct timer_heap {
-    struct timer **items;
+    struct timer_item *items;
     uint32_t count;
     uint32_t capacity;
 };

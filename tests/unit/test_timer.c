@@ -53,8 +53,8 @@ static void expect_sound(const struct timer_heap *heap, const struct model *mode
         if (timer->position == 0)
             continue;
         armed++;
-        cr_assert_eq(heap->items[timer->position - 1], timer);
-        cr_assert_eq(timer->deadline_ns, model->deadlines[i]);
+        cr_assert_eq(heap->items[timer->position - 1].timer, timer);
+        cr_assert_eq(heap->items[timer->position - 1].deadline_ns, model->deadlines[i]);
     }
     cr_assert_eq(heap->count, armed);
 }
