@@ -141,8 +141,8 @@ static const char version_2[] =
 /* COALESCE, NULL: as the target says. */
 static const char version_3[] = "ALTER TABLE job ADD COLUMN gather INTEGER;\n";
 
-/* The store does what the trigger did: a trigger costs every end of a job, most of which have nothing
- * in those tables. */
+/* The store does what the trigger did: it cost every end of a job, and most have nothing in those
+ * tables. */
 static const char version_4[] = "DROP TRIGGER job_goes;\n";
 
 const char *const store_migrations[STORE_SCHEMA_VERSION] = {version_1, version_2, version_3,

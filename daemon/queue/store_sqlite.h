@@ -190,8 +190,8 @@ AW_MUST_CHECK AW_SUSPENDS int store_write_gathered(struct store *store, struct a
 AW_MUST_CHECK AW_SUSPENDS int store_write_job(struct store *store, const struct job *job,
                                               struct aw_error *reterr);
 
-/* Runs a statement that deletes at most one job RETURNING id, flags, and deletes what belongs to the
- * job in other tables. */
+/* Runs a statement that deletes at most one job RETURNING id, flags, and deletes what belongs to
+ * the job in other tables. */
 AW_MUST_CHECK AW_SUSPENDS int store_delete(struct store *store, enum statement which,
                                            bool *ret_deleted, struct aw_error *reterr);
 /* Deletes what belongs to a job of any flags in other tables. */

@@ -1,5 +1,5 @@
-/* store_sqlite_gather.c - what most jobs need of the store, many at a time: new jobs without extras,
- * and the ends of jobs that are not kept.
+/* store_sqlite_gather.c - what most jobs need of the store, many at a time: new jobs without
+ * extras, and the ends of jobs that are not kept.
  *
  * A transaction gathers both, and writes up to GATHER_JOBS by one statement: opening the table with
  * all its indexes costs more than a row. */

@@ -81,7 +81,8 @@ static void fill_known(void)
 {
     for (size_t i = 0; i < sizeof rules / sizeof rules[0]; i++)
         known.lengths[rules[i].command[0] & 31] |= UINT32_C(1) << strlen(rules[i].command);
-    known.lengths['X' & 31] |= UINT32_C(1) << strlen("XREAD") | UINT32_C(1) << strlen("XREADGROUP");
+    known.lengths['X' & 31] |= UINT32_C(1) << strlen("XREAD");
+    known.lengths['X' & 31] |= UINT32_C(1) << strlen("XREADGROUP");
     known.filled = true;
 }
 
