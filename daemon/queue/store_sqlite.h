@@ -13,6 +13,7 @@ enum statement {
     STATEMENT_ROLL_BACK,
     STATEMENT_INSERT_NEW,
     STATEMENT_FINISH,
+    STATEMENT_FINISH_KEPT, /* those that are gathered */
     STATEMENT_DELETE_ENDED_JOBS,
     STATEMENT_RETRY,
     STATEMENT_MARK,
@@ -98,11 +99,29 @@ enum statement {
     "id, lane, state, priority, at_ms, retries, timeout_ms, backoff_min_ms, backoff_max_ms, " \
     "keep_ms, format, flags, gather, payload"
 
+/* What outcome() gives; STATEMENT_FINISH_KEPT has the numbers. */
+enum store_outcome {
+    STORE_OUTCOME_STATE,
+    STORE_OUTCOME_PURGE,
+    STORE_OUTCOME_ATTEMPTS,
+    STORE_OUTCOME_INTERRUPTIONS,
+    STORE_OUTCOME_STARTED,
+    STORE_OUTCOME_FINISHED,
+    STORE_OUTCOME_RESULT,
+};
+
 /* What the ends of one transaction may do at once for jobs AFTER them, so that neither the loop nor
  * memory depends on how many those are: the rest is left to CHANGE_RELEASE and CHANGE_WAKE. */
 #define RELEASE_CHILDREN 512u
 #define WAKE_RELEASED 1024u
 #define WAKE_RELEASED_BYTES (8u * 1024 * 1024)
+
+/* Ends of jobs, accepted by the transaction and not yet written. */
+struct gathered_ends {
+    struct store_change *changes[GATHER_JOBS]; /* by the ids of their jobs */
+    uint32_t count;
+    uint64_t with_others; /* a bit for each whose job has rows in other tables */
+};
 
 struct store {
     struct aw_sqlite *database;
@@ -113,9 +132,8 @@ struct store {
     struct lane *touched;       /* lanes whose counts the transaction changes */
     const struct job *inserts[GATHER_JOBS]; /* accepted by the transaction, not yet written */
     uint32_t insert_count;
-    struct store_change *ends[GATHER_JOBS]; /* the same; by the ids of their jobs */
-    uint32_t end_count;
-    uint64_t ends_with_others; /* a bit for each that had rows in other tables */
+    struct gathered_ends deleted; /* of jobs that are not kept */
+    struct gathered_ends kept;
     char name[STORE_NAME_SIZE];
     uint64_t id_ceiling;        /* committed */
     uint64_t id_ceiling_next;   /* of the transaction that runs */
@@ -177,7 +195,7 @@ void store_bind_number(sqlite3_stmt *statement, int index, uint64_t number);
 void store_bind_text(sqlite3_stmt *statement, int index, const char *text);
 
 /* --- store_sqlite_gather.c ------------------------------------------------------------------ */
-/* Accepts the job, or the end of one that is not kept and matters to no other. Both must live until
+/* Accepts the job, or the end of one that did not fail and matters to no other. Both must live until
  * the transaction ends. Whether the end was applied is known once it is written. */
 AW_MUST_CHECK AW_SUSPENDS int store_gather_insert(struct store *store, const struct job *job,
                                                   struct aw_error *reterr);

@@ -1,5 +1,5 @@
 /* store_sqlite_gather.c - what most jobs need of the store, many at a time: new jobs without
- * extras, and the ends of jobs that are not kept.
+ * extras, and the ends of jobs that did not fail.
  *
  * A transaction gathers both, and writes up to GATHER_JOBS by one statement: opening the table with
  * all its indexes costs more than a row. */
@@ -32,27 +32,45 @@ int store_forget_others(struct store *store, uint64_t id, struct aw_error *reter
     return result;
 }
 
-static int write_ends(struct store *store, struct aw_error *reterr)
+static int write_deleted(struct store *store, struct aw_error *reterr)
 {
-    if (store->end_count == 0)
+    struct gathered_ends *ends = &store->deleted;
+    if (ends->count == 0)
         return 0;
-    store->ends_with_others = 0;
+    ends->with_others = 0;
     int result = store_run(store, STATEMENT_DELETE_ENDED_JOBS, "deleting finished jobs", reterr);
-    for (uint32_t i = 0; i < store->end_count && result == 0; i++) {
-        const struct job *job = store->ends[i]->job;
-        if (store->ends[i]->applied)
+    for (uint32_t i = 0; i < ends->count && result == 0; i++) {
+        const struct job *job = ends->changes[i]->job;
+        if (ends->changes[i]->applied)
             store_count(store, job->lane, JOB_READY, JOB_STATES, job->payload_size);
-        if (store->ends_with_others & UINT64_C(1) << i)
+        if (ends->with_others & UINT64_C(1) << i)
             result = store_forget_others(store, job->id, reterr);
     }
-    store->end_count = 0;
+    ends->count = 0;
+    return result;
+}
+
+static int write_kept(struct store *store, struct aw_error *reterr)
+{
+    struct gathered_ends *ends = &store->kept;
+    if (ends->count == 0)
+        return 0;
+    int result = store_run(store, STATEMENT_FINISH_KEPT, "storing results", reterr);
+    for (uint32_t i = 0; i < ends->count; i++) {
+        const struct job *job = ends->changes[i]->job;
+        if (ends->changes[i]->applied)
+            store_count(store, job->lane, JOB_READY, ends->changes[i]->state, job->payload_size);
+    }
+    ends->count = 0;
     return result;
 }
 
 int store_write_gathered(struct store *store, struct aw_error *reterr)
 {
     int result = write_inserts(store, reterr);
-    return result == 0 ? write_ends(store, reterr) : result;
+    if (result == 0)
+        result = write_deleted(store, reterr);
+    return result == 0 ? write_kept(store, reterr) : result;
 }
 
 static void count_insert(struct store *store, const struct job *job)
@@ -71,12 +89,15 @@ int store_gather_insert(struct store *store, const struct job *job, struct aw_er
 
 int store_gather_end(struct store *store, struct store_change *change, struct aw_error *reterr)
 {
+    struct gathered_ends *ends = change->purge_ms ? &store->kept : &store->deleted;
     /* in the order of their ids, as they mostly come */
-    uint32_t place = store->end_count++;
-    for (; place > 0 && store->ends[place - 1]->job->id > change->job->id; place--)
-        store->ends[place] = store->ends[place - 1];
-    store->ends[place] = change;
-    return store->end_count == GATHER_JOBS ? write_ends(store, reterr) : 0;
+    uint32_t place = ends->count++;
+    for (; place > 0 && ends->changes[place - 1]->job->id > change->job->id; place--)
+        ends->changes[place] = ends->changes[place - 1];
+    ends->changes[place] = change;
+    if (ends->count < GATHER_JOBS)
+        return 0;
+    return change->purge_ms ? write_kept(store, reterr) : write_deleted(store, reterr);
 }
 
 int store_write_job(struct store *store, const struct job *job, struct aw_error *reterr)

@@ -29,7 +29,8 @@ int store_begin(struct store *store, struct aw_error *reterr)
 {
     store->id_ceiling_next = store->id_ceiling;
     store->insert_count = 0;
-    store->end_count = 0;
+    store->deleted.count = 0;
+    store->kept.count = 0;
     store->release_left = RELEASE_CHILDREN;
     store->wake_left = WAKE_RELEASED;
     store->wake_bytes_left = WAKE_RELEASED_BYTES;

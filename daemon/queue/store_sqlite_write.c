@@ -238,7 +238,8 @@ static bool is_gathered(const struct store *store, const struct store_change *ch
 {
     if (change->kind == CHANGE_INSERT)
         return !change->job->extras;
-    return change->kind == CHANGE_FINISH && change->purge_ms == 0 &&
+    bool failed = change->purge_ms && (change->error_code || change->error_message);
+    return change->kind == CHANGE_FINISH && !failed &&
            !store_end_matters(store, change->job->flags);
 }
 

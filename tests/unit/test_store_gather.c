@@ -43,7 +43,7 @@ static int64_t count_others(void)
 }
 
 /* Odd ids from the top down, then even ones from the bottom up: in no order. Of every seventh the
- * attempts are not those of the store, every eleventh is not there. */
+ * attempts are not those of the store, every eleventh is not there, every third is kept. */
 static void any_order(void)
 {
     struct job *jobs[JOBS];
@@ -52,21 +52,28 @@ static void any_order(void)
     stage_open();
     stage_insert_batch(1000, JOBS);
     uint32_t gone = 0;
+    uint32_t kept = 0;
     stage_begin();
     for (uint32_t i = 0; i < JOBS; i++) {
         uint32_t offset = i < JOBS / 2 ? JOBS - 1 - 2 * i : 2 * (i - JOBS / 2);
         jobs[i] = stage_make_job((i % 11 == 0 ? 5000 : 1000) + offset, &lanes[0], JOB_RUNNING);
         changes[i] = end_of(jobs[i]);
         changes[i].attempt_spent = i % 7 != 0;
+        changes[i].purge_ms = i % 3 == 0 ? NOW + i : 0;
         stage_apply(&changes[i]);
     }
     stage_commit();
     for (uint32_t i = 0; i < JOBS; i++) {
         cr_expect_eq(changes[i].applied, i % 11 != 0 && i % 7 != 0, "job %u", i);
         gone += changes[i].applied;
+        kept += changes[i].applied && changes[i].purge_ms;
+        if (changes[i].applied && changes[i].purge_ms)
+            cr_expect_eq(stage_read_row(jobs[i]->id).purge_ms, NOW + i);
         job_free(jobs[i]);
     }
     cr_expect_eq(lanes[0].counts[JOB_READY], JOBS - gone);
+    cr_expect_eq(lanes[0].counts[JOB_DONE], kept);
+    cr_expect_gt(kept, 64);
     stage_check_counts();
     stage_close();
     free(changes);
