@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define CAPACITY_MIN 256
+#define CAPACITY_MIN 96
 
 int buffer_reserve(struct buffer *buffer, size_t more)
 {

@@ -12,11 +12,8 @@ static int lower(char byte)
     return byte >= 'A' && byte <= 'Z' ? byte - 'A' + 'a' : byte;
 }
 
-bool word_equal(const char *data, size_t size, const char *word)
+bool word_equal_whole(const char *data, size_t size, const char *word)
 {
-    /* each argument is compared with many words; most differ in the first letter */
-    if (size > 0 && lower(data[0]) != lower(word[0]))
-        return false;
     return strlen(word) == size && strncasecmp(data, word, size) == 0;
 }
 

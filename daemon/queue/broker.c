@@ -255,6 +255,8 @@ void broker_close(struct broker *broker)
     aw_scope_leave(&shield);
     schedules_free(broker->schedules);
     job_table_free(&broker->jobs);
+    spares_free(&broker->records);
+    spares_free(&broker->submissions);
     registry_free(broker);
     for (uint32_t i = 0; i < broker->target_count; i++)
         traffic_free(&broker->targets[i].traffic);

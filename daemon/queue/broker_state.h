@@ -11,6 +11,7 @@
 #include "queue/job_table.h"
 #include "queue/lane.h"
 #include "queue/store.h"
+#include "queue/spares.h"
 #include "queue/token_bucket.h"
 #include "queue/traffic.h"
 
@@ -108,6 +109,8 @@ struct broker {
     struct aw_group executions;
     uint64_t disk_free_bytes; /* at the last look, less what was accepted since */
     struct broker_counters counters;
+    struct spares records;     /* struct execution_record */
+    struct spares submissions; /* submit.c's */
     bool stopping;
     bool drained;
     bool backup_runs;
@@ -222,6 +225,10 @@ struct execution_record {
     bool in_scope;
     bool timed_out;
 };
+
+/* --- settle.c: without a job yet; NULL: no memory ---------------------------------------- */
+struct execution_record *execution_record_new(struct broker *broker);
+void execution_record_free(struct execution_record *record);
 
 /* --- cancel.c ----------------------------------------------------------------------- */
 /* Cancels a job that memory does not hold, if it has not finished; who watches it is told. */

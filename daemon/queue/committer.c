@@ -51,7 +51,8 @@ void committer_add(struct committer *committer, struct store_change *change)
         committer->first = change;
     committer->last = change;
     committer->added++;
-    committer->pending_bytes += change_bytes(change);
+    change->bytes = change_bytes(change);
+    committer->pending_bytes += change->bytes;
     if (committer_is_congested(committer))
         aw_event_clear(&committer->uncongested);
     aw_event_set(&committer->work);
@@ -142,7 +143,7 @@ static int write_batch(struct committer *committer, struct store_change *batch,
 static void finish_change(struct committer *committer, struct store_change *change, int result)
 {
     committer->finished++;
-    committer->pending_bytes -= change_bytes(change);
+    committer->pending_bytes -= change->bytes;
     if (!committer_is_congested(committer) && !committer->uncongested.set)
         aw_event_set(&committer->uncongested);
     change->done(change, result);

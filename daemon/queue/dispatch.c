@@ -57,10 +57,9 @@ static bool start(struct target_lanes *target, struct lane *lane)
         return false;
     if (lane->count == 0)
         return true;
-    struct execution_record *record = calloc(1, sizeof *record);
+    struct execution_record *record = execution_record_new(broker);
     if (!record)
         return false;
-    record->broker = broker;
     record->target = target;
     record->job = window_pop(broker, lane);
     record->job->state = JOB_RUNNING;
@@ -75,7 +74,7 @@ static bool start(struct target_lanes *target, struct lane *lane)
     lane->queue->running--;
     record->job->record = NULL;
     window_return(broker, record->job);
-    free(record);
+    execution_record_free(record);
     return false;
 }
 

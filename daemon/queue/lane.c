@@ -72,14 +72,32 @@ static void shrink(struct lane *lane)
     lane->capacity = 0;
 }
 
+/* Whether the jobs before the position are moved, not those behind it. */
+static bool moves_front(const struct lane *lane, uint32_t position)
+{
+    return lane->head > 0 && position < lane->count / 2;
+}
+
+uint32_t lane_moves(const struct lane *lane, const struct job *job)
+{
+    uint32_t position = position_of(lane, lane_key_of(job));
+    return moves_front(lane, position) ? position : lane->count - position;
+}
+
 bool lane_push(struct lane *lane, struct job *job)
 {
-    if (!make_room(lane))
-        return false;
     uint32_t position = position_of(lane, lane_key_of(job));
-    struct job **place = lane->window + lane->head + position;
-    memmove(place + 1, place, (lane->count - position) * sizeof *place);
-    *place = job;
+    if (moves_front(lane, position)) {
+        lane->head--;
+        struct job **first = lane->window + lane->head;
+        memmove(first, first + 1, position * sizeof *first);
+    } else {
+        if (!make_room(lane))
+            return false;
+        struct job **place = lane->window + lane->head + position;
+        memmove(place + 1, place, (lane->count - position) * sizeof *place);
+    }
+    lane->window[lane->head + position] = job;
     lane->count++;
     lane->window_bytes += job_size_bytes(job);
     return true;
@@ -102,7 +120,12 @@ bool lane_remove(struct lane *lane, struct job *job)
     struct job **place = lane->window + lane->head + position;
     if (position == lane->count || *place != job)
         return false;
-    memmove(place, place + 1, (lane->count - position - 1) * sizeof *place);
+    if (position < lane->count / 2) {
+        struct job **first = lane->window + lane->head++;
+        memmove(first + 1, first, position * sizeof *first);
+    } else {
+        memmove(place, place + 1, (lane->count - position - 1) * sizeof *place);
+    }
     lane->count--;
     lane->window_bytes -= job_size_bytes(job);
     shrink(lane);
@@ -120,6 +143,13 @@ struct job *lane_evict(struct lane *lane)
     lane->cursor.id--;
     lane->complete = false;
     return job;
+}
+
+uint32_t lane_next_priority(const struct lane *lane, uint32_t position)
+{
+    struct lane_key last = {.priority = lane->window[lane->head + position]->priority,
+                            .id = UINT64_MAX};
+    return position_of(lane, last);
 }
 
 bool lane_wants_refill(const struct lane *lane)

@@ -14,7 +14,7 @@
 
 #include "queue/job.h"
 
-#define LANE_WINDOW_MAX 1024u /* jobs */
+#define LANE_WINDOW_MAX 1024u /* jobs; more while memory has much room: see window.c */
 #define LANE_WINDOW_LOW 256u  /* fewer, and not complete: read more */
 
 struct job_queue;
@@ -68,6 +68,13 @@ bool lane_admits(const struct lane *lane, const struct job *job);
 /* Puts a job into the window. false: no memory. May leave the window over LANE_WINDOW_MAX: see
  * lane_evict. */
 AW_MUST_CHECK bool lane_push(struct lane *lane, struct job *job);
+
+/* How many jobs a push of this one moves in the array. */
+uint32_t lane_moves(const struct lane *lane, const struct job *job);
+
+/* Where in the window the jobs of the next priority begin, counted from its first; `count`: there
+ * are none. */
+uint32_t lane_next_priority(const struct lane *lane, uint32_t position);
 
 /* Takes out the first job, NULL when the window is empty. */
 struct job *lane_pop(struct lane *lane);

@@ -18,7 +18,8 @@ struct search {
 
 static void look_at_window(struct oldest_job *oldest, const struct lane *lane)
 {
-    for (uint32_t i = 0; i < lane->count; i++)
+    /* the first of each priority has its lowest id */
+    for (uint32_t i = 0; i < lane->count; i = lane_next_priority(lane, i))
         if (lane->window[lane->head + i]->id < oldest->id)
             oldest->id = lane->window[lane->head + i]->id;
 }

@@ -8,6 +8,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 uint64_t settle_backoff_ms(uint64_t minimum_ms, uint64_t maximum_ms, uint32_t attempts,
                            uint32_t random)
@@ -75,6 +76,26 @@ struct decision settle_decide(const struct job *job, enum outcome_kind outcome,
         return (struct decision){.state = JOB_READY};
     }
     return (struct decision){.state = JOB_READY};
+}
+
+struct execution_record *execution_record_new(struct broker *broker)
+{
+    struct execution_record *record = spares_take(&broker->records, sizeof *record);
+    if (!record)
+        return NULL;
+    /* all but the message's bytes, which are more than the rest */
+    char *message = record->outcome.message;
+    char *behind = message + sizeof record->outcome.message;
+    memset(record, 0, (size_t)(message - (char *)record));
+    message[0] = '\0';
+    memset(behind, 0, (size_t)((char *)(record + 1) - behind));
+    record->broker = broker;
+    return record;
+}
+
+void execution_record_free(struct execution_record *record)
+{
+    spares_give(&record->broker->records, record);
 }
 
 void forget_job(struct broker *broker, struct job *job)
@@ -153,7 +174,7 @@ static void settled(struct store_change *change, int result)
     }
     forget_job(broker, record->job);
     buffer_free(&record->outcome.result);
-    free(record);
+    execution_record_free(record);
     if (!target)
         return;
     dispatch_leave_queue(broker, queue);
@@ -262,17 +283,16 @@ void settle(struct execution_record *record)
     window_return(broker, job); /* which may free it */
     dispatch_leave_queue(broker, queue);
     buffer_free(&outcome->result);
-    free(record);
+    execution_record_free(record);
 }
 
 /* Ends a job that is not executed now. */
 static int end_unexecuted(struct broker *broker, struct job *job, enum job_state state,
                           const char *code, const char *message)
 {
-    struct execution_record *record = calloc(1, sizeof *record);
+    struct execution_record *record = execution_record_new(broker);
     if (!record)
         return -ENOMEM;
-    record->broker = broker;
     record->job = job;
     job->state = JOB_RUNNING; /* nobody may take it any more */
     job->record = record;

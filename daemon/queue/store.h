@@ -129,6 +129,8 @@ struct store_change {
     uint64_t scheduled_ms;   /* the earliest time of jobs that became scheduled; 0: none */
     bool unfinished;         /* CHANGE_RELEASE must go on */
 
+    size_t bytes; /* the committer's: what it counts as while it waits */
+
     /* for the committer's user */
     void (*done)(struct store_change *change, int result);
     void *context;

@@ -141,7 +141,12 @@ static const char version_2[] =
 /* COALESCE, NULL: as the target says. */
 static const char version_3[] = "ALTER TABLE job ADD COLUMN gather INTEGER;\n";
 
-const char *const store_migrations[STORE_SCHEMA_VERSION] = {version_1, version_2, version_3};
+/* The store does what the trigger did: it cost every end of a job, and most have nothing in those
+ * tables. */
+static const char version_4[] = "DROP TRIGGER job_goes;\n";
+
+const char *const store_migrations[STORE_SCHEMA_VERSION] = {version_1, version_2, version_3,
+                                                            version_4};
 
 #define SMALL_COLUMNS \
     "id, lane, state, priority, at_ms, attempts, retries, interruptions, started_ms, " \
@@ -151,23 +156,29 @@ const char *const store_migrations[STORE_SCHEMA_VERSION] = {version_1, version_2
 
 #define WALK_COLUMNS SMALL_COLUMNS ", NULL, iif(?5, payload, NULL)"
 
-/* INSERT_PARAMETERS each, FOUR_ROWS a quarter of INSERT_ROWS. */
-#define NEW_ROW "(?, ?, ?, ?, ?, 0, ?, 0, NULL, NULL, ?, ?, ?, ?, ?, ?, ?, NULL, NULL, NULL, ?)"
-#define FOUR_ROWS NEW_ROW ", " NEW_ROW ", " NEW_ROW ", " NEW_ROW
-
 const char *const store_statement_texts[STATEMENTS] = {
     [STATEMENT_BEGIN] = "BEGIN IMMEDIATE",
     [STATEMENT_COMMIT] = "COMMIT",
     [STATEMENT_ROLL_BACK] = "ROLLBACK",
-    [STATEMENT_INSERT] = "INSERT INTO job (" JOB_COLUMNS ") VALUES " NEW_ROW,
-    [STATEMENT_INSERT_ROWS] = "INSERT INTO job (" JOB_COLUMNS ") VALUES " FOUR_ROWS ", " FOUR_ROWS
-                              ", " FOUR_ROWS ", " FOUR_ROWS,
+    /* a failure ends the transaction: no statement has to be taken back by itself, for which SQLite
+     * would keep the pages */
+    [STATEMENT_INSERT_NEW] =
+        "INSERT OR FAIL INTO job (" STORE_NEW_COLUMNS ", attempts, interruptions) "
+        "SELECT " STORE_NEW_COLUMNS ", 0, 0 FROM new_job",
     /* state and attempts are checked: a late answer never overwrites a newer one */
     [STATEMENT_FINISH] =
         "UPDATE job SET state = ?3, at_ms = ?4, attempts = ?5, interruptions = ?6, "
         "started_ms = ?7, finished_ms = ?8, error_code = ?9, error_message = ?10, "
         "result = ?11 WHERE id = ?1 AND state = 2 AND attempts = ?2",
-    [STATEMENT_DELETE] = "DELETE FROM job WHERE id = ?1 AND state = 2 AND attempts = ?2",
+    [STATEMENT_FINISH_KEPT] =
+        "UPDATE OR FAIL job NOT INDEXED SET state = outcome(id, 0), at_ms = outcome(id, 1), "
+        "attempts = outcome(id, 2), interruptions = outcome(id, 3), started_ms = outcome(id, 4), "
+        "finished_ms = outcome(id, 5), error_code = NULL, error_message = NULL, "
+        "result = outcome(id, 6) WHERE id IN (SELECT id FROM kept_job) AND state = 2 AND "
+        "kept(id, attempts, flags)",
+    [STATEMENT_DELETE_ENDED_JOBS] =
+        "DELETE FROM job NOT INDEXED WHERE id IN (SELECT id FROM ended_job) AND state = 2 AND "
+        "ended(id, attempts, flags)",
     [STATEMENT_RETRY] = "UPDATE job SET state = 0, at_ms = ?3, attempts = ?4, interruptions = ?5, "
                         "started_ms = ?6, error_code = ?7, error_message = ?8 "
                         "WHERE id = ?1 AND state = 2 AND attempts = ?2",
@@ -182,8 +193,8 @@ const char *const store_statement_texts[STATEMENTS] = {
         "(SELECT id, at_ms, length(payload) AS size FROM job WHERE state = 0 AND at_ms <= ?1 "
         "ORDER BY at_ms, id LIMIT ?2)) WHERE total - size < ?3) RETURNING " JOB_COLUMNS,
     [STATEMENT_PURGE] = "DELETE FROM job WHERE id IN (SELECT id FROM job WHERE state >= 4 AND "
-                        "at_ms <= ?1 ORDER BY at_ms LIMIT ?2) RETURNING lane, state",
-    [STATEMENT_DROP] = "DELETE FROM job WHERE id = ?1 AND state = 6",
+                        "at_ms <= ?1 ORDER BY at_ms LIMIT ?2) RETURNING lane, state, id, flags",
+    [STATEMENT_DROP] = "DELETE FROM job WHERE id = ?1 AND state = 6 RETURNING id, flags",
     [STATEMENT_PAUSE] = "INSERT OR IGNORE INTO paused (kind, name, since_ms) VALUES (?1, ?2, ?3)",
     [STATEMENT_RESUME] = "DELETE FROM paused WHERE kind = ?1 AND name = ?2",
     [STATEMENT_LANE_INSERT] = "INSERT INTO lane (id, queue, target) VALUES (?1, ?2, ?3)",
@@ -234,12 +245,15 @@ const char *const store_statement_texts[STATEMENTS] = {
         "SELECT state, lane, flags, keep_ms, length(payload) FROM job WHERE id = ?1",
     [STATEMENT_END] = "UPDATE job SET state = ?2, at_ms = ?3, finished_ms = ?4, error_code = ?5, "
                       "error_message = ?6 WHERE id = ?1 AND state < 4",
-    [STATEMENT_DELETE_ENDED] = "DELETE FROM job WHERE id = ?1 AND state >= 4",
+    [STATEMENT_DELETE_ENDED] = "DELETE FROM job WHERE id = ?1 AND state >= 4 RETURNING id, flags",
     [STATEMENT_UNBLOCK] = "UPDATE job SET state = ?2, at_ms = ?3 WHERE id = ?1 AND state = 1",
     [STATEMENT_PARENT_INSERT] = "INSERT INTO dependency (parent, child) SELECT ?1, ?2 WHERE "
                                 "EXISTS (SELECT 1 FROM job WHERE id = ?1 AND state < 4)",
     [STATEMENT_PARENTS] = "SELECT parent FROM dependency WHERE child = ?1 ORDER BY parent",
     [STATEMENT_PARENTS_FORGET] = "DELETE FROM dependency WHERE child = ?1",
+    [STATEMENT_EXTRA_FORGET] = "DELETE FROM extra WHERE job = ?1",
+    [STATEMENT_BINDS_FORGET] = "DELETE FROM bind WHERE child = ?1",
+    [STATEMENT_ATTEMPTS_FORGET] = "DELETE FROM attempt WHERE job = ?1",
     [STATEMENT_CHILD] = "SELECT child, live, onfail, extra.job FROM dependency LEFT JOIN extra ON "
                         "extra.job = child WHERE parent = ?1 ORDER BY child LIMIT 1",
     [STATEMENT_CHILD_RELEASED] = "DELETE FROM dependency WHERE parent = ?1 AND child = ?2",
@@ -291,7 +305,8 @@ const char *const store_statement_texts[STATEMENTS] = {
         "WHERE child = ?1 AND known = 0))",
     [STATEMENT_KEY_HELD] = "SELECT 1 FROM extra AS own JOIN extra AS other ON other.key = own.key "
                            "AND other.live = 1 WHERE own.job = ?1 LIMIT 1",
-    [STATEMENT_DELETE_FINISHED] = "DELETE FROM job WHERE id = ?1 AND state = ?2 AND state >= 4",
+    [STATEMENT_DELETE_FINISHED] = "DELETE FROM job WHERE id = ?1 AND state = ?2 AND state >= 4 "
+                                  "RETURNING id, flags",
     [STATEMENT_PROMOTE] = "UPDATE job SET state = 2, at_ms = NULL WHERE id = ?1 AND state = 0 "
                           "RETURNING " JOB_COLUMNS,
     [STATEMENT_ATTEMPT_INSERT] =

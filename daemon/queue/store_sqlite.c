@@ -307,6 +307,8 @@ int store_open(struct store **ret_store, const char *folder, store_lane_finder l
         result = load_name(store, reterr);
     }
     if (result == 0)
+        result = store_make_tables(store, reterr);
+    if (result == 0)
         result = try_statements(store, reterr);
     if (result == 0)
         result = load_lanes(store, lane_found, context, reterr);

@@ -11,10 +11,10 @@ enum statement {
     STATEMENT_BEGIN,
     STATEMENT_COMMIT,
     STATEMENT_ROLL_BACK,
-    STATEMENT_INSERT,
-    STATEMENT_INSERT_ROWS, /* INSERT_ROWS of them */
+    STATEMENT_INSERT_NEW,
     STATEMENT_FINISH,
-    STATEMENT_DELETE,
+    STATEMENT_FINISH_KEPT, /* those that are gathered */
+    STATEMENT_DELETE_ENDED_JOBS,
     STATEMENT_RETRY,
     STATEMENT_MARK,
     STATEMENT_CANCEL,
@@ -51,6 +51,9 @@ enum statement {
     STATEMENT_PARENT_INSERT,
     STATEMENT_PARENTS,
     STATEMENT_PARENTS_FORGET,
+    STATEMENT_EXTRA_FORGET,
+    STATEMENT_BINDS_FORGET,
+    STATEMENT_ATTEMPTS_FORGET,
     STATEMENT_CHILD,
     STATEMENT_CHILD_RELEASED,
     STATEMENT_ANY_DEPENDENCY,
@@ -88,16 +91,37 @@ enum statement {
     STATEMENTS,
 };
 
-/* Jobs that one statement inserts, where so many arrive together: opening the table and its
- * indexes for each costs more than the row itself. */
-#define INSERT_ROWS 16u
-#define INSERT_PARAMETERS 14u /* of a row */
+/* Jobs that one statement inserts or deletes; at most 64. */
+#define GATHER_JOBS 64u
+
+/* What a new job has, in the order in which the table `new_job` gives it. */
+#define STORE_NEW_COLUMNS \
+    "id, lane, state, priority, at_ms, retries, timeout_ms, backoff_min_ms, backoff_max_ms, " \
+    "keep_ms, format, flags, gather, payload"
+
+/* What outcome() gives; STATEMENT_FINISH_KEPT has the numbers. */
+enum store_outcome {
+    STORE_OUTCOME_STATE,
+    STORE_OUTCOME_PURGE,
+    STORE_OUTCOME_ATTEMPTS,
+    STORE_OUTCOME_INTERRUPTIONS,
+    STORE_OUTCOME_STARTED,
+    STORE_OUTCOME_FINISHED,
+    STORE_OUTCOME_RESULT,
+};
 
 /* What the ends of one transaction may do at once for jobs AFTER them, so that neither the loop nor
  * memory depends on how many those are: the rest is left to CHANGE_RELEASE and CHANGE_WAKE. */
 #define RELEASE_CHILDREN 512u
 #define WAKE_RELEASED 1024u
 #define WAKE_RELEASED_BYTES (8u * 1024 * 1024)
+
+/* Ends of jobs, accepted by the transaction and not yet written. */
+struct gathered_ends {
+    struct store_change *changes[GATHER_JOBS]; /* by the ids of their jobs */
+    uint32_t count;
+    uint64_t with_others; /* a bit for each whose job has rows in other tables */
+};
 
 struct store {
     struct aw_sqlite *database;
@@ -106,8 +130,10 @@ struct store {
     struct lane *(*lane_by_id)(void *context, uint32_t id);
     void *context;
     struct lane *touched;       /* lanes whose counts the transaction changes */
-    const struct job *inserts[INSERT_ROWS]; /* accepted by the transaction, not yet written */
+    const struct job *inserts[GATHER_JOBS]; /* accepted by the transaction, not yet written */
     uint32_t insert_count;
+    struct gathered_ends deleted; /* of jobs that are not kept */
+    struct gathered_ends kept;
     char name[STORE_NAME_SIZE];
     uint64_t id_ceiling;        /* committed */
     uint64_t id_ceiling_next;   /* of the transaction that runs */
@@ -168,12 +194,36 @@ void store_bind_time(sqlite3_stmt *statement, int index, uint64_t time_ms);
 void store_bind_number(sqlite3_stmt *statement, int index, uint64_t number);
 void store_bind_text(sqlite3_stmt *statement, int index, const char *text);
 
-/* Writes the jobs that were only gathered so far. */
-AW_MUST_CHECK AW_SUSPENDS int store_write_inserts(struct store *store, struct aw_error *reterr);
+/* --- store_sqlite_gather.c ------------------------------------------------------------------ */
+/* Accepts the job, or the end of one that did not fail and matters to no other. Both must live until
+ * the transaction ends. Whether the end was applied is known once it is written. */
+AW_MUST_CHECK AW_SUSPENDS int store_gather_insert(struct store *store, const struct job *job,
+                                                  struct aw_error *reterr);
+AW_MUST_CHECK AW_SUSPENDS int store_gather_end(struct store *store, struct store_change *change,
+                                               struct aw_error *reterr);
+/* Writes what was only gathered so far; every other change must find it written. */
+AW_MUST_CHECK AW_SUSPENDS int store_write_gathered(struct store *store, struct aw_error *reterr);
 
 /* Writes one job and nothing else; those that were gathered before are written already. */
 AW_MUST_CHECK AW_SUSPENDS int store_write_job(struct store *store, const struct job *job,
                                               struct aw_error *reterr);
+
+/* Runs a statement that deletes at most one job RETURNING id, flags, and deletes what belongs to
+ * the job in other tables. */
+AW_MUST_CHECK AW_SUSPENDS int store_delete(struct store *store, enum statement which,
+                                           bool *ret_deleted, struct aw_error *reterr);
+/* Deletes what belongs to a job of any flags in other tables. */
+AW_MUST_CHECK AW_SUSPENDS int store_forget_others(struct store *store, uint64_t id,
+                                                  struct aw_error *reterr);
+
+/* store_sqlite_rows.c: makes known to SQLite what the statements of both name. */
+AW_MUST_CHECK AW_SUSPENDS int store_make_tables(struct store *store, struct aw_error *reterr);
+
+/* The attempts as they are on disk: those of the job before this execution was counted. */
+static inline uint32_t store_attempts(const struct store_change *change)
+{
+    return change->job->attempts - (change->attempt_spent ? 1 : 0);
+}
 
 /* What a RETURNING or SELECT of one row gives: SQLITE_ROW is 1, none is 0. The caller reads the
  * columns and calls store_one_end. */

@@ -157,8 +157,7 @@ static int delete(struct store *store, struct store_change *change, const struct
     sqlite3_stmt *statement = store_statement(store, STATEMENT_DELETE_FINISHED);
     (void)sqlite3_bind_int64(statement, 1, (int64_t)change->id);
     (void)sqlite3_bind_int(statement, 2, (int)state);
-    result = store_run(store, STATEMENT_DELETE_FINISHED, "deleting a job", reterr);
-    *ret_changed = result == 0 && sqlite3_changes(aw_sqlite_handle(store->database)) == 1;
+    result = store_delete(store, STATEMENT_DELETE_FINISHED, ret_changed, reterr);
     if (*ret_changed && look->lane)
         store_count(store, look->lane, state, JOB_STATES, look->payload_size);
     return result;

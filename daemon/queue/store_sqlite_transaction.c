@@ -29,6 +29,8 @@ int store_begin(struct store *store, struct aw_error *reterr)
 {
     store->id_ceiling_next = store->id_ceiling;
     store->insert_count = 0;
+    store->deleted.count = 0;
+    store->kept.count = 0;
     store->release_left = RELEASE_CHILDREN;
     store->wake_left = WAKE_RELEASED;
     store->wake_bytes_left = WAKE_RELEASED_BYTES;
@@ -96,7 +98,7 @@ static int write_ceiling(struct store *store, struct aw_error *reterr)
 
 int store_commit(struct store *store, struct aw_error *reterr)
 {
-    int result = store_write_inserts(store, reterr);
+    int result = store_write_gathered(store, reterr);
     if (result == 0)
         result = write_counts(store, reterr);
     if (result == 0)

@@ -1,14 +1,8 @@
 /* store_sqlite_write.c - the changes of a batch, one by one, inside its transaction. */
 #include "queue/store_sqlite.h"
 
-#include "queue/job_id.h"
-
 #include <errno.h>
 #include <string.h>
-
-/* The ceiling of ids is raised this far above the first id that meets it: one more write a second.
- * It follows the ids, not the clock: both may be far apart after the clock was set back. */
-#define CEILING_AHEAD_MS 1000u
 
 void store_bind_number(sqlite3_stmt *statement, int index, uint64_t number)
 {
@@ -31,83 +25,6 @@ void store_bind_text(sqlite3_stmt *statement, int index, const char *text)
         (void)sqlite3_bind_null(statement, index);
 }
 
-/* `first` is the index before the row's first parameter. */
-static void bind_job(sqlite3_stmt *statement, int first, const struct job *job)
-{
-    store_bind_number(statement, first + 1, job->id);
-    store_bind_number(statement, first + 2, job->lane->id);
-    store_bind_number(statement, first + 3, job->state);
-    store_bind_number(statement, first + 4, job->priority);
-    store_bind_time(statement, first + 5, job->state == JOB_SCHEDULED ? job->due_ms : 0);
-    store_bind_number(statement, first + 6, job->retries);
-    store_bind_number(statement, first + 7, job->timeout_ms);
-    store_bind_number(statement, first + 8, job->backoff_min_ms);
-    store_bind_number(statement, first + 9, job->backoff_max_ms);
-    store_bind_number(statement, first + 10, job->keep_ms);
-    store_bind_number(statement, first + 11, job->format);
-    store_bind_number(statement, first + 12, job->flags);
-    store_bind_time(statement, first + 13, job->coalesce); /* 0 is stored as NULL */
-    (void)sqlite3_bind_blob64(statement, first + 14, job->payload, job->payload_size,
-                              SQLITE_STATIC);
-}
-
-int store_write_inserts(struct store *store, struct aw_error *reterr)
-{
-    uint32_t count = store->insert_count;
-    uint32_t rows = count == INSERT_ROWS ? INSERT_ROWS : 1;
-    enum statement which = rows > 1 ? STATEMENT_INSERT_ROWS : STATEMENT_INSERT;
-    int result = 0;
-    store->insert_count = 0;
-    for (uint32_t i = 0; i < count && result == 0; i += rows) {
-        for (uint32_t row = 0; row < rows; row++)
-            bind_job(store_statement(store, which), (int)(row * INSERT_PARAMETERS),
-                     store->inserts[i + row]);
-        result = store_run(store, which, "storing jobs", reterr);
-    }
-    return result;
-}
-
-static void count_insert(struct store *store, const struct job *job)
-{
-    store_count(store, job->lane, JOB_STATES, (enum job_state)job->state, job->payload_size);
-    if (job->id > store->id_ceiling_next)
-        store->id_ceiling_next = job_id_ceiling(job_id_time_ms(job->id) + CEILING_AHEAD_MS);
-}
-
-int store_write_job(struct store *store, const struct job *job, struct aw_error *reterr)
-{
-    count_insert(store, job);
-    bind_job(store_statement(store, STATEMENT_INSERT), 0, job);
-    return store_run(store, STATEMENT_INSERT, "storing a job", reterr);
-}
-
-/* The job must live until the transaction ends. */
-static int insert_job(struct store *store, const struct job *job, struct aw_error *reterr)
-{
-    count_insert(store, job);
-    store->inserts[store->insert_count++] = job;
-    return store->insert_count == INSERT_ROWS ? store_write_inserts(store, reterr) : 0;
-}
-
-/* The attempts as they are on disk: those of the job before this execution was counted. */
-static uint32_t stored_attempts(const struct store_change *change)
-{
-    return change->job->attempts - (change->attempt_spent ? 1 : 0);
-}
-
-static int delete_finished(struct store *store, struct store_change *change,
-                           struct aw_error *reterr)
-{
-    sqlite3_stmt *statement = store_statement(store, STATEMENT_DELETE);
-    store_bind_number(statement, 1, change->job->id);
-    store_bind_number(statement, 2, stored_attempts(change));
-    int result = store_run(store, STATEMENT_DELETE, "deleting a finished job", reterr);
-    change->applied = result == 0 && sqlite3_changes(aw_sqlite_handle(store->database)) == 1;
-    if (change->applied)
-        store_count(store, change->job->lane, JOB_READY, JOB_STATES, change->job->payload_size);
-    return result;
-}
-
 /* What its end means for others; a job of KEEP 0 has been kept until here. */
 static int finish_for_others(struct store *store, struct store_change *change,
                              struct aw_error *reterr)
@@ -125,21 +42,19 @@ static int finish_for_others(struct store *store, struct store_change *change,
     int result = store_job_ended(store, change, &ending, reterr);
     if (result < 0 || change->purge_ms != 0)
         return result;
-    sqlite3_stmt *statement = store_statement(store, STATEMENT_DELETE_ENDED);
-    store_bind_number(statement, 1, job->id);
+    bool deleted;
+    store_bind_number(store_statement(store, STATEMENT_DELETE_ENDED), 1, job->id);
     store_count(store, job->lane, change->state, JOB_STATES, job->payload_size);
-    return store_run(store, STATEMENT_DELETE_ENDED, "deleting a finished job", reterr);
+    return store_delete(store, STATEMENT_DELETE_ENDED, &deleted, reterr);
 }
 
 static int finish_job(struct store *store, struct store_change *change, struct aw_error *reterr)
 {
     bool matters = store_end_matters(store, change->job->flags);
-    if (change->purge_ms == 0 && !matters)
-        return delete_finished(store, change, reterr);
     const struct job *job = change->job;
     sqlite3_stmt *statement = store_statement(store, STATEMENT_FINISH);
     store_bind_number(statement, 1, job->id);
-    store_bind_number(statement, 2, stored_attempts(change));
+    store_bind_number(statement, 2, store_attempts(change));
     store_bind_number(statement, 3, change->state);
     store_bind_number(statement, 4, change->purge_ms);
     store_bind_number(statement, 5, job->attempts);
@@ -167,7 +82,7 @@ static int retry_job(struct store *store, struct store_change *change, struct aw
     const struct job *job = change->job;
     sqlite3_stmt *statement = store_statement(store, STATEMENT_RETRY);
     store_bind_number(statement, 1, job->id);
-    store_bind_number(statement, 2, stored_attempts(change));
+    store_bind_number(statement, 2, store_attempts(change));
     store_bind_number(statement, 3, job->due_ms);
     store_bind_number(statement, 4, job->attempts);
     store_bind_number(statement, 5, job->interruptions);
@@ -242,8 +157,9 @@ int store_cancel(struct store *store, struct store_change *change, struct aw_err
 static int drop_cancelled(struct store *store, struct store_change *change, uint64_t id,
                           struct lane *lane, struct aw_error *reterr)
 {
+    bool deleted;
     store_bind_number(store_statement(store, STATEMENT_DROP), 1, id);
-    int result = store_run(store, STATEMENT_DROP, "deleting a waiting job", reterr);
+    int result = store_delete(store, STATEMENT_DROP, &deleted, reterr);
     if (result == 0 && lane)
         store_count(store, lane, JOB_CANCELLED, JOB_STATES, 0);
     change->changed++;
@@ -298,18 +214,33 @@ static int purge_jobs(struct store *store, struct store_change *change, struct a
     sqlite3_stmt *statement = store_statement(store, STATEMENT_PURGE);
     store_bind_number(statement, 1, change->now_ms);
     store_bind_number(statement, 2, change->limit);
-    int code;
-    while ((code = sqlite3_step(statement)) == SQLITE_ROW) {
+    int code = SQLITE_DONE;
+    int result = 0;
+    while (result == 0 && (code = sqlite3_step(statement)) == SQLITE_ROW) {
         struct lane *lane = row_lane(store, statement, 0);
         if (lane)
             store_count(store, lane, (enum job_state)sqlite3_column_int(statement, 1), JOB_STATES,
                         0);
+        if (sqlite3_column_int(statement, 3) != 0)
+            result = store_forget_others(store, (uint64_t)sqlite3_column_int64(statement, 2),
+                                         reterr);
         change->changed++;
     }
-    int result = store_result(store, code, "deleting old jobs", reterr);
+    if (result == 0)
+        result = store_result(store, code, "deleting old jobs", reterr);
     (void)sqlite3_reset(statement);
     change->applied = result == 0;
     return result;
+}
+
+/* The store then writes it with others of its kind. */
+static bool is_gathered(const struct store *store, const struct store_change *change)
+{
+    if (change->kind == CHANGE_INSERT)
+        return !change->job->extras;
+    bool failed = change->purge_ms && (change->error_code || change->error_message);
+    return change->kind == CHANGE_FINISH && !failed &&
+           !store_end_matters(store, change->job->flags);
 }
 
 int store_apply(struct store *store, struct store_change *change, struct aw_error *reterr)
@@ -322,8 +253,8 @@ int store_apply(struct store *store, struct store_change *change, struct aw_erro
     change->scheduled_ms = 0;
     change->unfinished = false;
     store->statistics.changes++;
-    bool gathered = change->kind == CHANGE_INSERT && !change->job->extras;
-    int result = gathered ? 0 : store_write_inserts(store, reterr);
+    bool gathered = is_gathered(store, change);
+    int result = gathered ? 0 : store_write_gathered(store, reterr);
     if (result < 0)
         return result;
     switch (change->kind) {
@@ -331,14 +262,15 @@ int store_apply(struct store *store, struct store_change *change, struct aw_erro
         if (change->job->extras) {
             result = store_insert_with_extras(store, change, reterr);
         } else {
-            result = insert_job(store, change->job, reterr);
+            result = store_gather_insert(store, change->job, reterr);
             change->applied = result == 0;
         }
         return result == 0 && change->schedule ? store_cron_step(store, change, reterr) : result;
     case CHANGE_INSERT_ALL:
         return store_insert_all(store, change, reterr);
     case CHANGE_FINISH:
-        return finish_job(store, change, reterr);
+        return gathered ? store_gather_end(store, change, reterr)
+                        : finish_job(store, change, reterr);
     case CHANGE_RETRY:
         return retry_job(store, change, reterr);
     case CHANGE_MARK:

@@ -62,18 +62,18 @@ static void stored(struct store_change *change, int result)
         broker->counters.refused++;
         submission->done(submission->context, 0, &error);
         job_free(job);
-        free(submission);
+        spares_give(&broker->submissions, submission);
         return;
     }
     if (!change->applied) {
         not_inserted(submission, job->extras);
         job_free(job);
-        free(submission);
+        spares_give(&broker->submissions, submission);
         return;
     }
     submission->done(submission->context, job->id, NULL);
     submit_take_in(broker, change);
-    free(submission);
+    spares_give(&broker->submissions, submission);
 }
 
 static int refuse(struct broker *broker, struct aw_error *reterr, int number, const char *word,
@@ -225,7 +225,7 @@ int submit_scheduled(struct broker *broker, const struct submit_options *options
                      const struct store_schedule *step, broker_submitted done, void *context,
                      struct aw_error *reterr)
 {
-    struct submission *submission = malloc(sizeof *submission);
+    struct submission *submission = spares_take(&broker->submissions, sizeof *submission);
     if (!submission)
         return refuse(broker, reterr, -ENOMEM, "FULL", "no memory for the job");
     uint64_t now_ms = aw_wall_ms();
@@ -233,7 +233,7 @@ int submit_scheduled(struct broker *broker, const struct submit_options *options
     int result = submit_make_job(broker, options, target_name, arguments, count, now_ms, &job,
                                  reterr);
     if (result < 0) {
-        free(submission);
+        spares_give(&broker->submissions, submission);
         return result;
     }
     *submission = (struct submission){.broker = broker, .done = done, .context = context};

@@ -1,12 +1,17 @@
 /* window.c - moves jobs between the disk and the windows in memory, inside the configured limit.
  *
  * Each lane may hold LANE_WINDOW_MAX jobs, all lanes together memory_max bytes; a lane over its
- * share gives its last jobs back to the disk. It always keeps one, so that nothing starves. */
+ * share gives its last jobs back to the disk. It always keeps one, so that nothing starves. What
+ * comes in order may exceed the share while all windows are small: a burst then need not be read
+ * back from the disk, which costs as much as storing it. */
 #include "queue/broker_state.h"
 
 #include "admin/log.h"
 
 #include <errno.h>
+
+/* A part of memory_max; while all windows together are below it, lanes may exceed their share. */
+#define SPARE_PART 4u
 
 #define REFILL_JOBS 512u
 #define REFILL_BYTES (1024u * 1024)
@@ -70,10 +75,20 @@ static void evict_one(struct broker *broker, struct lane *lane)
 
 static void keep_limits(struct broker *broker, struct lane *lane, uint64_t bytes_before)
 {
-    while (lane->count > 1 &&
-           (lane->count > LANE_WINDOW_MAX ||
-            broker->window_bytes + lane->window_bytes - bytes_before >
-                broker->configuration->memory_max))
+    uint64_t others = broker->window_bytes - bytes_before;
+    uint64_t limit = broker->configuration->memory_max;
+    while (lane->count > 1 && (others + lane->window_bytes > limit ||
+                               (lane->count > LANE_WINDOW_MAX &&
+                                others + lane->window_bytes > limit / SPARE_PART)))
+        evict_one(broker, lane);
+}
+
+/* A job into the midst of a large window would move many: it goes back to its share first. */
+static void make_small(struct broker *broker, struct lane *lane, const struct job *job)
+{
+    if (lane->count <= LANE_WINDOW_MAX || lane_moves(lane, job) <= LANE_WINDOW_MAX)
+        return;
+    while (lane->count > LANE_WINDOW_MAX)
         evict_one(broker, lane);
 }
 
@@ -100,7 +115,11 @@ static void put(struct broker *broker, struct job *job)
     struct lane *lane = job->lane;
     uint64_t bytes_before = lane->window_bytes;
     job->state = JOB_READY;
-    if (lane_push(lane, job))
+    make_small(broker, lane, job);
+    if (!lane_admits(lane, job)) {
+        job_table_remove(&broker->jobs, job);
+        job_free(job);
+    } else if (lane_push(lane, job))
         keep_limits(broker, lane, bytes_before);
     else
         give_up_window_from(broker, lane, job);

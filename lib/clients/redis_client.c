@@ -308,16 +308,16 @@ int redis_command_make(struct aw_redis_pool *pool, size_t count, const char *con
                                  "interrupted before the command was sent: it did not run");
     if (pool->closing)
         return aw_error_set(reterr, -ESHUTDOWN, "the Redis pool is being closed");
-    struct redis_command *command = calloc(1, sizeof *command);
+    struct redis_command *command = malloc(sizeof *command);
     if (!command) return aw_error_set(reterr, -ENOMEM, "no memory for a Redis command");
     size_t reply_max = pool->options.reply_size_max;
     if (reply_size_max > 0 && reply_size_max < reply_max) reply_max = reply_size_max;
-    command->count = count;
-    command->arguments = arguments;
-    command->sizes = sizes;
-    command->wire_size = wire_size;
-    command->reply_size_max = reply_max;
-    command->reterr = reterr;
+    *command = (struct redis_command){.count = count,
+                                      .arguments = arguments,
+                                      .sizes = sizes,
+                                      .wire_size = wire_size,
+                                      .reply_size_max = reply_max,
+                                      .reterr = reterr};
     aw_event_init(&command->answered);
     *ret_command = command;
     return 0;

@@ -14,7 +14,6 @@ void aw_redis_reply_free(struct aw_redis_reply *reply)
     if (!reply) return;
     for (size_t i = 0; i < reply->count; i++) aw_redis_reply_free(reply->elements[i]);
     free(reply->elements);
-    free(reply->text);
     free(reply);
 }
 
@@ -34,12 +33,14 @@ static bool append_element(struct aw_redis_reply *array, struct aw_redis_reply *
     return true;
 }
 
-/* Makes a value and hangs it into its array; NULL makes the reader fail with REDIS_ERR_OOM. */
-static struct aw_redis_reply *create_value(const redisReadTask *task, enum aw_redis_type type)
+/* Makes a value with room for bytes behind it, and hangs it into its array; NULL makes the reader
+ * fail with REDIS_ERR_OOM. */
+static struct aw_redis_reply *create_roomy(const redisReadTask *task, enum aw_redis_type type,
+                                           size_t room)
 {
-    struct aw_redis_reply *reply = calloc(1, sizeof *reply);
+    struct aw_redis_reply *reply = malloc(sizeof *reply + room);
     if (!reply) return NULL;
-    reply->type = type;
+    *reply = (struct aw_redis_reply){.type = type};
     if (task->parent && !append_element(task->parent->obj, reply)) {
         free(reply);
         return NULL;
@@ -47,21 +48,21 @@ static struct aw_redis_reply *create_value(const redisReadTask *task, enum aw_re
     return reply;
 }
 
+static struct aw_redis_reply *create_value(const redisReadTask *task, enum aw_redis_type type)
+{
+    return create_roomy(task, type, 0);
+}
+
 static void *create_string(const redisReadTask *task, char *text, size_t size)
 {
     enum aw_redis_type type = AW_REDIS_STRING;
     if (task->type == REDIS_REPLY_STATUS) type = AW_REDIS_STATUS;
     if (task->type == REDIS_REPLY_ERROR) type = AW_REDIS_ERROR;
-    char *copy = malloc(size + 1);
-    if (!copy) return NULL;
-    struct aw_redis_reply *reply = create_value(task, type);
-    if (!reply) {
-        free(copy);
-        return NULL;
-    }
-    memcpy(copy, text, size);
-    copy[size] = '\0';
-    reply->text = copy;
+    struct aw_redis_reply *reply = create_roomy(task, type, size + 1);
+    if (!reply) return NULL;
+    reply->text = (char *)(reply + 1);
+    memcpy(reply->text, text, size);
+    reply->text[size] = '\0';
     reply->size = size;
     return reply;
 }

@@ -73,6 +73,8 @@ struct scheduler {
     struct sanitize_stack root_sanitize;
     struct stack_pool stacks;
     struct timer_heap timers;
+    struct aw_task *spare_first; /* memory of tasks that have ended, by all_next */
+    uint32_t spare_count;
     uint64_t (*now_ns)(void);
     uint64_t turn_began_ns;
     uint64_t stacks_aged_ns;

@@ -184,6 +184,54 @@ Test(broker, a_backlog_larger_than_memory_is_done_once_and_in_order)
     queue_stage_run(order);
 }
 
+/* The store has numbered the jobs' effects in the order in which they ran. */
+static void expect_order(uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++)
+        cr_expect_eq(queue_stage_end_of(&stage, ids[i]), JOB_DONE);
+    cr_expect_eq(queue_stage_number(&stage, "SELECT count(DISTINCT number) FROM effect"), count);
+    cr_expect_eq(queue_stage_number(&stage, "SELECT count(*) FROM effect a JOIN effect b ON "
+                                            "b.rowid = a.rowid + 1 WHERE b.number < a.number"),
+                 0, "out of order");
+    cr_expect_eq(stage.broker->jobs.count, 0);
+    cr_expect_eq(stage.broker->window_bytes, 0);
+}
+
+static void submit_some(uint32_t first, uint32_t count, unsigned priority, uint32_t number)
+{
+    for (uint32_t i = first; i < first + count; i++) {
+        char options[96];
+        snprintf(options, sizeof options, "PRIORITY %u local", priority);
+        char sql[64];
+        snprintf(sql, sizeof sql, "INSERT INTO effect VALUES (%u)", number++);
+        ids[i] = queue_stage_submit(&stage, options, sql);
+    }
+}
+
+/* A window grows beyond its share while the jobs come in order; one into its midst makes it small.
+ */
+static void burst(void)
+{
+    enum { HALF = 1500 };
+    queue_stage_open(&stage, "[queue default]\nconcurrency = 1\n");
+    uint64_t blocker = queue_stage_submit(&stage, "PRIORITY 0 local", BLOCKER);
+    queue_stage_wait_running(&stage, blocker);
+    submit_some(0, HALF, 10, 100);
+    submit_some(HALF, HALF, 20, 100 + HALF + 1);
+    cr_expect_eq(stage.broker->jobs.count, 1 + 2 * HALF, "some are only on disk");
+    submit_some(2 * HALF, 1, 15, 100 + HALF);
+    cr_expect_eq(stage.broker->jobs.count, 1 + LANE_WINDOW_MAX, "it is still large");
+    submit_some(2 * HALF + 1, 1, 5, 1);
+    cr_expect_eq(queue_stage_cancel(&stage, blocker), 1);
+    expect_order(2 * HALF + 2);
+    queue_stage_close(&stage);
+}
+
+Test(broker, a_burst_in_order_stays_in_memory)
+{
+    queue_stage_run(burst);
+}
+
 static void many_lanes(void)
 {
     queue_stage_open(&stage, "");

@@ -55,6 +55,11 @@ static void check(const struct lane *lane)
         cr_assert(in_window[job->id - 1]);
         if (i > 0)
             cr_assert(before(lane->window[lane->head + i - 1], job));
+        uint32_t next = lane_next_priority(lane, i);
+        cr_assert_gt(next, i);
+        cr_assert_eq(lane->window[lane->head + next - 1]->priority, job->priority);
+        if (next < lane->count)
+            cr_assert_gt(lane->window[lane->head + next]->priority, job->priority);
     }
 }
 
@@ -150,6 +155,30 @@ Test(lane, random_operations_agree_with_a_naive_list)
         pop(&lane);
     for (uint32_t i = 0; i < IDS; i++)
         job_free(jobs[i]);
+    free(lane.window);
+}
+
+Test(lane, both_ends_are_near)
+{
+    struct lane lane = {.complete = true};
+    for (uint64_t id = 1; id <= 1000; id++) {
+        struct job *job = make(2 * id);
+        job->priority = 1;
+        cr_assert_eq(lane_moves(&lane, job), 0);
+        cr_assert(lane_push(&lane, job));
+    }
+    job_free(lane_pop(&lane));
+    job_free(lane_pop(&lane));
+    struct job *third = make(5);
+    third->priority = 1;
+    cr_expect_eq(lane_moves(&lane, third), 0);
+    third->id = 9;
+    cr_expect_eq(lane_moves(&lane, third), 2);
+    third->id = 1901;
+    cr_expect_eq(lane_moves(&lane, third), 50);
+    job_free(third);
+    while (lane.count > 0)
+        job_free(lane_pop(&lane));
     free(lane.window);
 }
 

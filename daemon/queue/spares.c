@@ -1,0 +1,47 @@
+/* spares.c - see spares.h. */
+#include "queue/spares.h"
+
+#include <stdlib.h>
+
+/* AddressSanitizer must see every use after the end. */
+#ifdef __SANITIZE_ADDRESS__
+#define SPARES_MAX 0u
+#else
+#define SPARES_MAX 1024u
+#endif
+
+struct spare {
+    struct spare *next;
+};
+
+void *spares_take(struct spares *spares, size_t size)
+{
+    struct spare *spare = spares->first;
+    if (!spare)
+        return malloc(size);
+    spares->first = spare->next;
+    spares->count--;
+    return spare;
+}
+
+void spares_give(struct spares *spares, void *memory)
+{
+    struct spare *spare = memory;
+    if (!spare || spares->count >= SPARES_MAX) {
+        free(spare);
+        return;
+    }
+    spare->next = spares->first;
+    spares->first = spare;
+    spares->count++;
+}
+
+void spares_free(struct spares *spares)
+{
+    while (spares->first) {
+        struct spare *spare = spares->first;
+        spares->first = spare->next;
+        free(spare);
+    }
+    spares->count = 0;
+}
