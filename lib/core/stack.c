@@ -1,13 +1,13 @@
 /* stack.c - see stack.h. Guards by MADV_GUARD_INSTALL (Linux 6.13: costs no mapping of its own),
- * those of a slab in one process_madvise where the kernel can (6.15), else by mprotect, which splits the mapping; the kernel's limit on mappings (vm.max_map_count)
- * then bounds how many stacks there can be, and stack_take says -ENOMEM there. */
+ * those of a slab in one process_madvise where the kernel can (6.15), else by mprotect. That splits
+ * the mapping; the kernel's limit on mappings (vm.max_map_count) then bounds how many stacks there
+ * can be, and stack_take says -ENOMEM there. */
 #include "core/stack.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/syscall.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -81,9 +81,8 @@ static bool install_guards_together(struct stack_pool *pool, const struct stack_
         return false;
     for (uint32_t i = 0; i < slab->count; i++)
         pages[i] = (struct iovec){slab->memory + i * pool->stack_size, pool->page_size};
-    long done = syscall(SYS_process_madvise, PIDFD_SELF_PROCESS, pages, (size_t)slab->count,
-                        MADV_GUARD_INSTALL, 0u);
-    pool->guard_one_by_one = done != (long)(slab->count * pool->page_size);
+    ssize_t done = process_madvise(PIDFD_SELF_PROCESS, pages, slab->count, MADV_GUARD_INSTALL, 0);
+    pool->guard_one_by_one = done != (ssize_t)(slab->count * pool->page_size);
     return !pool->guard_one_by_one;
 }
 
