@@ -195,8 +195,8 @@ void store_bind_number(sqlite3_stmt *statement, int index, uint64_t number);
 void store_bind_text(sqlite3_stmt *statement, int index, const char *text);
 
 /* --- store_sqlite_gather.c ------------------------------------------------------------------ */
-/* Accepts the job, or the end of one that did not fail and matters to no other. Both must live until
- * the transaction ends. Whether the end was applied is known once it is written. */
+/* Accepts the job, or the end of one that did not fail and matters to no other. Both must live
+ * until the transaction ends. Whether the end was applied is known once it is written. */
 AW_MUST_CHECK AW_SUSPENDS int store_gather_insert(struct store *store, const struct job *job,
                                                   struct aw_error *reterr);
 AW_MUST_CHECK AW_SUSPENDS int store_gather_end(struct store *store, struct store_change *change,

@@ -1,8 +1,8 @@
 /* store_sqlite_rows.c - what was gathered (store_sqlite_gather.c), as SQLite sees it: the virtual
  * tables `new_job` with the columns of a job, `ended_job` and `kept_job` with ids; ended() and
  * kept(), which are asked for each row that is found and tell the change that its job was there as
- * it should be; and outcome(), what a kept job then becomes. They belong to the connection: queue.db
- * knows nothing of them. */
+ * it should be; and outcome(), what a kept job then becomes. They belong to the connection:
+ * queue.db knows nothing of them. */
 #include "queue/store_sqlite.h"
 
 #include <stdlib.h>

@@ -70,8 +70,8 @@ static const struct rule rules[] = {
     {"SHUTDOWN", NULL, OPERATOR},
 };
 
-/* The lengths of the rules' words, a bit each, by first letter: every command is looked up, twice if
- * it is a job, and nearly none is here. */
+/* The lengths of the rules' words, a bit each, by first letter: every command is looked up, twice
+ * if it is a job, and nearly none is here. */
 static _Thread_local struct {
     uint32_t lengths[32];
     bool filled;
