@@ -4,7 +4,12 @@
 #include <stdlib.h>
 
 /* AddressSanitizer must see every use after the end. */
-#ifdef __SANITIZE_ADDRESS__
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define SEES_USE_AFTER_END 1
+#endif
+#endif
+#if defined(__SANITIZE_ADDRESS__) || defined(SEES_USE_AFTER_END)
 #define SPARES_MAX 0u
 #else
 #define SPARES_MAX 1024u
