@@ -1,11 +1,14 @@
 /* cancel.c - see cancel.h */
 #include "support/cancel.h"
 
+#include "core/scheduler.h"
 #include "ring/operation.h"
 #include "support/process.h"
 
 #include <await/clock.h>
+#include <await/error.h>
 #include <await/offload.h>
+#include <await/scope.h>
 
 #include <criterion/criterion.h>
 #include <errno.h>
@@ -54,6 +57,62 @@ static int nothing(void *argument)
     return 0;
 }
 
+/* The function in a scope of its own, whose deadline passes when the rounds say so. */
+struct stopped {
+    aw_function function;
+    void *argument;
+    struct aw_scope scope;
+    bool inside;
+};
+
+static int run_in_scope(void *argument)
+{
+    struct stopped *stopped = argument;
+    aw_scope_enter(&stopped->scope, AW_NEVER);
+    stopped->inside = true;
+    int result = stopped->function(stopped->argument);
+    stopped->inside = false;
+    aw_scope_leave(&stopped->scope);
+    return result;
+}
+
+static void stop(struct aw_task *task, struct stopped *stopped, int how)
+{
+    if (how == -ECANCELED) {
+        aw_cancel(task);
+    } else if (stopped->inside) {
+        stopped->scope.deadline_ns = aw_now_ns();
+        task_interrupt(task);
+    }
+}
+
+/* `how`: what its suspensions give once it is stopped. */
+static int stop_everywhere(const struct before *known, aw_function function, void *argument,
+                           int how)
+{
+    struct before before = *known;
+    int in_time_count = 0;
+    for (int turns = 0; turns < TURNS_MAX; turns += turns < TURNS_ONE_BY_ONE ? 1 : turns / 3) {
+        struct stopped stopped = {.function = function, .argument = argument};
+        struct aw_task *task;
+        cr_assert_eq(aw_spawn(&task, run_in_scope, &stopped), 0);
+        /* a task that is cancelled before its first turn never begins; a deadline needs its scope */
+        for (int i = how == -ECANCELED ? 0 : -1; i < turns && !aw_finished(task); i++)
+            aw_yield();
+        bool in_time = !aw_finished(task);
+        stop(task, &stopped, how);
+        int result = aw_await(task);
+        cr_expect(result >= 0 || (in_time && result == how), "%d turns, %s: %d", turns,
+                  aw_error_text(how), result);
+        expect_nothing_left(&before, turns);
+        if (!in_time)
+            return in_time_count;
+        in_time_count++;
+    }
+    cr_assert_fail("the function never ends");
+    return -1;
+}
+
 int cancel_everywhere(aw_function function, void *argument)
 {
     /* what is opened at first use is there after a call on a thread and one whole round */
@@ -62,21 +121,7 @@ int cancel_everywhere(aw_function function, void *argument)
     cr_assert_geq(whole, 0, "uncancelled: %d", whole);
     struct before before = {open_descriptors(), aw_task_count(), operations_running(),
                             waitpid(-1, NULL, WNOHANG) == 0};
-    int cancelled = 0;
-    for (int turns = 0; turns < TURNS_MAX; turns += turns < TURNS_ONE_BY_ONE ? 1 : turns / 3) {
-        struct aw_task *task;
-        cr_assert_eq(aw_spawn(&task, function, argument), 0);
-        for (int i = 0; i < turns && !aw_finished(task); i++)
-            aw_yield();
-        bool in_time = !aw_finished(task);
-        aw_cancel(task);
-        int result = aw_await(task);
-        cr_expect(result >= 0 || (in_time && result == -ECANCELED), "%d turns: %d", turns, result);
-        expect_nothing_left(&before, turns);
-        if (!in_time)
-            return cancelled;
-        cancelled++;
-    }
-    cr_assert_fail("the function never ends");
-    return -1;
+    int cancelled = stop_everywhere(&before, function, argument, -ECANCELED);
+    (void)stop_everywhere(&before, function, argument, -ETIME);
+    return cancelled;
 }

@@ -386,7 +386,7 @@ static int offloads(void *argument)
     char *memory = malloc(1);
     cr_assert_not_null(memory);
     result = aw_to_thread_abandonable(on_a_thread, memory, free);
-    if (result != -ECANCELED)
+    if (result != -ECANCELED && result != -ETIME)
         free(memory);
     return result;
 }

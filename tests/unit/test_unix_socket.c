@@ -175,7 +175,7 @@ static int receive_raced(void *argument)
             close_pair(message.descriptors);
         }
         int sent = aw_await(sender);
-        if (sent < 0)
+        if (sent < 0 && result >= 0)
             result = sent;
     }
     close_pair(ends);
