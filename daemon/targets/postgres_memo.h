@@ -1,5 +1,5 @@
-/* postgres_memo.h - what was found out about statements' texts, so that the text that comes with every
- * job is read once and then only compared. */
+/* postgres_memo.h - what was found out about statements' texts, so that the text that comes with
+ * every job is read once and then only compared. */
 #ifndef TARGETS_POSTGRES_MEMO_H
 #define TARGETS_POSTGRES_MEMO_H
 

@@ -1,5 +1,5 @@
-/* test_postgres_memo.c - what is remembered of a text is what reading it says, whatever texts shared
- * its place before. */
+/* test_postgres_memo.c - what is remembered of a text is what reading it says, whatever texts
+ * shared its place before. */
 #include "targets/postgres_memo.h"
 
 #include <await/pg.h>
