@@ -58,6 +58,7 @@ def test_the_filter_is_no_paper_tiger():
               "for advice, expected in ((14, 0), (102, 22)):\n"
               "    result = libc.madvise(ctypes.c_void_p(address), 4096, advice)\n"
               "    assert (result and ctypes.get_errno()) == expected, advice\n"
+              "assert libc.syscall(440, -10001, 0, 0, 102, 0) < 0 and ctypes.get_errno() == 9\n"
               "assert libc.syscall(451, 0, 0, 0, 0, 0) < 0 and ctypes.get_errno() == 38\n"
               "assert libc.syscall(427, 9999, 26, 0, 0) < 0 and ctypes.get_errno() == 22\n"
               "assert libc.syscall(427, 9999, 25, 0, 0) < 0 and ctypes.get_errno() == 9\n"

@@ -146,11 +146,12 @@ def test_refusal(server):
 
 def test_too_large(server):
     async def body():
-        async with connect(server) as client:
-            with pytest.raises(websockets.exceptions.ConnectionClosed):
-                await client.send(bytes(LIMIT + 1))
-                await client.recv()
-            assert client.close_code == 1009
+        # no `async with`: websockets 15 stumbles over closing what the other side has closed
+        client = await connect(server)
+        with pytest.raises(websockets.exceptions.ConnectionClosed):
+            await client.send(bytes(LIMIT + 1))
+            await client.recv()
+        assert client.close_code == 1009
 
     run(body())
     server.wait_for("/: -90 TOOBIG 1006\n")

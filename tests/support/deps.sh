@@ -11,8 +11,8 @@ build='gcc libc6-dev make pkgconf liburing-dev libpq-dev libhiredis-dev libsqlit
 # what the units and the integration suite run with
 run='libcriterion-dev libc6-dbg strace gdb postgresql redis-server redis-tools netcat-openbsd socat
   openssl ca-certificates libxml2-dev python3-pytest python3-redis python3-psycopg2
-  python3-websockets pgbouncer zsh'
-checks='clang clang-format clang-tidy libclang-rt-dev cppcheck shellcheck valgrind systemd'
+  python3-websockets pgbouncer valgrind zsh'
+checks='clang clang-format clang-tidy libclang-rt-dev cppcheck shellcheck systemd'
 # the peers that are measured against
 bench='beanstalkd celery python3-celery python3-rq rsyslog rsyslog-pgsql pgbouncer curl golang-go
   python3-uvloop python3-aiohttp python3-asyncpg libuv1-dev'

@@ -13,12 +13,14 @@ PR_SET_SECCOMP, PR_SET_NO_NEW_PRIVS, MODE_FILTER = 22, 38, 2
 NUMBER_OFFSET, ARGUMENTS_OFFSET = 0, 16
 
 MADVISE = {"x86_64": 28, "aarch64": 233}[platform.machine()]
+PROCESS_MADVISE = 440
 IO_URING_SETUP, IO_URING_ENTER, IO_URING_REGISTER = 425, 426, 427
 
 # The newest of each that Linux 6.1 has: its system calls end with set_mempolicy_home_node, the
 # advices of madvise with MADV_COLLAPSE, io_uring's registrations with FILE_ALLOC_RANGE, the flags
 # of io_uring_enter with REGISTERED_RING.
 LAST_CALL, LAST_ADVICE, LAST_REGISTRATION, ENTER_FLAGS = 450, 25, 25, 0x1F
+LAST_DESCRIPTOR = 0x7FFFFFFF  # none of its descriptors of processes is negative, as PIDFD_SELF is
 
 
 def _instruction(code, jump_true, jump_false, value):
@@ -55,5 +57,6 @@ def be_linux_6_1():
     _install(_instruction(LOAD, 0, 0, NUMBER_OFFSET) + _instruction(GREATER, 0, 1, LAST_CALL)
              + _refuse(errno.ENOSYS)
              + _rule(MADVISE, 2, GREATER, LAST_ADVICE, errno.EINVAL)
+             + _rule(PROCESS_MADVISE, 0, GREATER, LAST_DESCRIPTOR, errno.EBADF)
              + _rule(IO_URING_REGISTER, 1, GREATER, LAST_REGISTRATION, errno.EINVAL)
              + _rule(IO_URING_ENTER, 3, SET, 0xFFFFFFFF & ~ENTER_FLAGS, errno.EINVAL))
