@@ -96,7 +96,7 @@ static int stop_everywhere(const struct before *known, aw_function function, voi
         struct stopped stopped = {.function = function, .argument = argument};
         struct aw_task *task;
         cr_assert_eq(aw_spawn(&task, run_in_scope, &stopped), 0);
-        /* a task that is cancelled before its first turn never begins; a deadline needs its scope */
+        /* one cancelled before its first turn never begins; a deadline needs its scope */
         for (int i = how == -ECANCELED ? 0 : -1; i < turns && !aw_finished(task); i++)
             aw_yield();
         bool in_time = !aw_finished(task);

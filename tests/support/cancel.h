@@ -5,10 +5,10 @@
 
 #include <await/task.h>
 
-/* Inside a task. The function's result must be -ECANCELED when it was cancelled in time, -ETIME when
- * the deadline passed in time, else 0 or above; after each round no descriptor, child process, task or slot of an operation may be left.
- * The first turns are tried one by one, later ones in growing steps. Returns how many rounds were
- * cancelled. */
+/* Inside a task. The function's result must be -ECANCELED when it was cancelled in time, -ETIME
+ * when the deadline passed in time, else 0 or above; after each round no descriptor, child process,
+ * task or slot of an operation may be left. The first turns are tried one by one, later ones in
+ * growing steps. Returns how many rounds were cancelled. */
 int cancel_everywhere(aw_function function, void *argument);
 
 #endif
