@@ -41,11 +41,12 @@ tar -C "$tree" -c --exclude-vcs --exclude=./build --exclude='./build-*' --exclud
     tar -C "$root/src" -x
 
 # nspawn's own filter has no io_uring (@aio) and no ptrace (@debug: strace, gdb, leak checks).
+# IPC_LOCK: rings count against a limit of locked memory else, and the kernel frees them late.
 code=0
 timeout -k 20 "$limit_s" systemd-nspawn --quiet --directory="$root" \
     --machine="$(basename "$box" | tr . -)" --as-pid2 --register=no \
     --keep-unit --private-network --bind="$box/shared:/shared" --bind="$box/tmp:/tmp" \
-    --system-call-filter='@aio @debug' --rlimit=NOFILE=65536 --rlimit=MEMLOCK=infinity \
+    --system-call-filter='@aio @debug' --rlimit=NOFILE=65536 --capability=CAP_IPC_LOCK \
     --console=pipe --chdir=/src \
     /src/tests/debian13/inside.sh < /dev/null || code=$?
 [ ! -f "$box/shared/results/sum" ] || cp "$box/shared/results/sum" "$result"
