@@ -11,6 +11,7 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 
 #define CHUNK_OPERATIONS 256u
 #define CHUNKS_MAX 4096u
@@ -215,6 +216,8 @@ static void cancel_operation(uint32_t slot)
 /* Tells memcheck what has come. */
 static void tell_of_bytes(const struct ring_request *request, int result)
 {
+    if (request->kind == RING_STAT && result == 0)
+        sanitize_written(request->buffer, sizeof(struct statx));
     if (result <= 0)
         return;
     if (request->kind == RING_READ || request->kind == RING_RECEIVE) {
