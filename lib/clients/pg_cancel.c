@@ -16,6 +16,7 @@
 #include <stdlib.h>
 
 #define REPEAT_MS 250u
+#define SEND_MS 5000u /* a request that the server has not taken by then is sent anew */
 
 struct pg_cancel {
     struct pg_connection *connection; /* NULL once that is gone */
@@ -90,7 +91,10 @@ static int cancel_task(void *argument)
     int status = 0;
     while (status >= 0 && cancel->connection != NULL && cancel->request != NULL) {
         /* One that failed is repeated like one that came too early. */
+        struct aw_scope scope;
+        aw_scope_enter(&scope, aw_after_ms(SEND_MS));
         AW_IGNORE(pg_cancel_send(cancel->connection->handle));
+        aw_scope_leave(&scope);
         status = wait_for_end(cancel);
     }
     struct pg_connection *connection = cancel->connection;
