@@ -1,6 +1,7 @@
 /* stack.c - see stack.h. Guards by MADV_GUARD_INSTALL (Linux 6.13: costs no mapping of its own),
- * those of a slab in one process_madvise where the kernel can (6.15), else by mprotect, which splits the mapping; the kernel's limit on mappings (vm.max_map_count)
- * then bounds how many stacks there can be, and stack_take says -ENOMEM there. */
+ * those of a slab in one process_madvise where the kernel knows PIDFD_SELF, else by mprotect, which
+ * splits the mapping; the kernel's limit on mappings (vm.max_map_count) then bounds how many stacks
+ * there can be, and stack_take says -ENOMEM there. */
 #include "core/stack.h"
 
 #include <errno.h>
@@ -81,8 +82,8 @@ static bool install_guards_together(struct stack_pool *pool, const struct stack_
         return false;
     for (uint32_t i = 0; i < slab->count; i++)
         pages[i] = (struct iovec){slab->memory + i * pool->stack_size, pool->page_size};
-    long done = syscall(SYS_process_madvise, PIDFD_SELF_PROCESS, pages, (size_t)slab->count,
-                        MADV_GUARD_INSTALL, 0u);
+    long done = syscall(SYS_process_madvise, /* lint: direct - memory, as madvise */
+                        PIDFD_SELF_PROCESS, pages, (size_t)slab->count, MADV_GUARD_INSTALL, 0u);
     pool->guard_one_by_one = done != (long)(slab->count * pool->page_size);
     return !pool->guard_one_by_one;
 }
