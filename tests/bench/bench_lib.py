@@ -58,6 +58,10 @@ def tasks(settings):
         # what is a promise of its own about an amount is never scaled
         counts = amounts if floor and what in ("sleep", "resident") else [
             settings.count(amount, 1000) for amount in amounts]
+        if what == "sleep":
+            # In a virtual machine the first use of a page by anybody costs ten times what the
+            # second does; whoever comes first would pay for all. So one turn is not counted.
+            native("tasks", what, counts[0])
         ours, gos, asyncios, uvloops = settings.in_turn(
             lambda: native("tasks", what, counts[0]), lambda: go("tasks", what, counts[1]),
             lambda: python("tasks", what, counts[2]),
@@ -173,9 +177,9 @@ def http(settings):
 
 
 def pgbench_pipeline(server, queries):
-    """Queries a second, a hundred in one pipeline and transaction."""
+    """Queries a second, a hundred in one pipeline and transaction; one thread, as ours."""
     script = "\\startpipeline\n" + "SELECT 1;\n" * 100 + "\\endpipeline\n"
-    return 100 * pgbench(server, script, 4, max(1, queries // 400))
+    return 100 * pgbench(server, script, 4, max(1, queries // 400), threads=1)
 
 
 def postgres(settings):

@@ -116,13 +116,13 @@ def run_program(name, *arguments, timeout_s=600, **options):
     return [float(word) for word in result.stdout.split()]
 
 
-def pgbench(server, script, clients, times):
+def pgbench(server, script, clients, times, threads=None):
     """Runs the script so many times on each client; how many a second."""
     file = server.folder / "script.sql"
     file.write_text(script, encoding="utf-8")
     result = subprocess.run(
         [str(binaries() / "pgbench"), "-n", "-M", "prepared", "-c", str(clients), "-j",
-         str(min(clients, os.cpu_count())), "-t", str(times), "-f", str(file), "-h",
+         str(threads or min(clients, os.cpu_count())), "-t", str(times), "-f", str(file), "-h",
          str(server.folder), "-p", str(server.port), "-U", "postgres", "postgres"],
         capture_output=True, text=True, timeout=600, check=True)
     found = re.search(r"^tps = ([\d.]+)", result.stdout, re.MULTILINE)
