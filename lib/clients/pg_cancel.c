@@ -32,6 +32,9 @@ int pg_cancel_send(PGconn *session)
     if (handle == NULL) {
         return -ENOMEM;
     }
+    /* not with a thread: each one given up would hold one of the pool */
+    struct aw_scope scope;
+    aw_scope_enter(&scope, aw_after_ms(SEND_MS));
     int status = PQcancelStart(handle) == 1 ? 0 : -ECONNREFUSED;
     PostgresPollingStatusType next = PGRES_POLLING_WRITING;
     while (status >= 0 && next != PGRES_POLLING_OK) {
@@ -42,6 +45,7 @@ int pg_cancel_send(PGconn *session)
             status = next == PGRES_POLLING_FAILED ? -ECONNREFUSED : 0;
         }
     }
+    aw_scope_leave(&scope);
     PQcancelFinish(handle);
     return status;
 }
@@ -91,10 +95,7 @@ static int cancel_task(void *argument)
     int status = 0;
     while (status >= 0 && cancel->connection != NULL && cancel->request != NULL) {
         /* One that failed is repeated like one that came too early. */
-        struct aw_scope scope;
-        aw_scope_enter(&scope, aw_after_ms(SEND_MS));
         AW_IGNORE(pg_cancel_send(cancel->connection->handle));
-        aw_scope_leave(&scope);
         status = wait_for_end(cancel);
     }
     struct pg_connection *connection = cancel->connection;

@@ -10,7 +10,6 @@
 #include <string.h>
 
 #define RECEIVE_SLICE_NS (5 * AW_NS_PER_MS)
-#define RECEIVE_SLICE_LOOKS 8u /* results from one look at the clock to the next */
 
 /* A cancel aimed at a neighbour can arrive this long after it was sent and hit this request. */
 #define COLLATERAL_NS AW_NS_PER_S
@@ -252,7 +251,6 @@ static void take_result(struct pg_connection *connection, struct pg_request *hea
 
 void pg_receive(struct pg_connection *connection)
 {
-    unsigned results = 0;
     while (!connection->broken && !TAILQ_EMPTY(&connection->in_flight)) {
         (void)PQsetSingleRowMode(connection->handle); /* does nothing where it does not apply */
         if (PQisBusy(connection->handle)) {
@@ -266,7 +264,7 @@ void pg_receive(struct pg_connection *connection)
         } else if (++head->step > head->step_count + 4) {
             pg_connection_drop(connection, "libpq lost count of the results");
         }
-        if (++results % RECEIVE_SLICE_LOOKS == 0 && aw_running_ns() > RECEIVE_SLICE_NS) {
+        if (aw_running_ns() > RECEIVE_SLICE_NS) {
             (void)aw_yield(); /* an interruption shows at the next wait */
         }
     }
