@@ -70,6 +70,13 @@ static const struct rule rules[] = {
     {"SHUTDOWN", NULL, OPERATOR},
 };
 
+/* XREAD and XREADGROUP block only with the option BLOCK; it stands before STREAMS and behind so
+ * many words. */
+static const struct stream_read {
+    const char *command;
+    size_t first;
+} stream_reads[] = {{"XREAD", 1}, {"XREADGROUP", 4 /* GROUP group consumer */}};
+
 /* The lengths of the rules' words, a bit each, by first letter: every command is looked up, twice
  * if it is a job, and nearly none is here. */
 static _Thread_local struct {
@@ -77,12 +84,16 @@ static _Thread_local struct {
     bool filled;
 } known;
 
+static void know(const char *command)
+{
+    known.lengths[command[0] & 31] |= UINT32_C(1) << strlen(command);
+}
+
 static void fill_known(void)
 {
-    for (size_t i = 0; i < sizeof rules / sizeof rules[0]; i++)
-        known.lengths[rules[i].command[0] & 31] |= UINT32_C(1) << strlen(rules[i].command);
-    known.lengths['X' & 31] |= UINT32_C(1) << strlen("XREAD");
-    known.lengths['X' & 31] |= UINT32_C(1) << strlen("XREADGROUP");
+    for (size_t i = 0; i < sizeof rules / sizeof rules[0]; i++) know(rules[i].command);
+    for (size_t i = 0; i < sizeof stream_reads / sizeof stream_reads[0]; i++)
+        know(stream_reads[i].command);
     known.filled = true;
 }
 
@@ -99,13 +110,14 @@ static bool equals(const char *argument, size_t size, const char *word)
            strncasecmp(argument, word, size) == 0;
 }
 
-/* XREAD and XREADGROUP block only with the option BLOCK, which stands before STREAMS. */
 static bool stream_read_blocks(size_t count, const char *const arguments[], const size_t sizes[])
 {
-    if (!equals(arguments[0], sizes[0], "XREAD") && !equals(arguments[0], sizes[0], "XREADGROUP"))
-        return false;
-    size_t first = equals(arguments[0], sizes[0], "XREAD") ? 1 : 4; /* after GROUP group consumer */
-    for (size_t i = first; i < count && !equals(arguments[i], sizes[i], "STREAMS"); i++)
+    const struct stream_read *read = stream_reads;
+    while (read < stream_reads + sizeof stream_reads / sizeof stream_reads[0] &&
+           !equals(arguments[0], sizes[0], read->command))
+        read++;
+    if (read == stream_reads + sizeof stream_reads / sizeof stream_reads[0]) return false;
+    for (size_t i = read->first; i < count && !equals(arguments[i], sizes[i], "STREAMS"); i++)
         if (equals(arguments[i], sizes[i], "BLOCK")) return true;
     return false;
 }
