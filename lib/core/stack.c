@@ -122,11 +122,8 @@ static struct stack_slab *map_slab(struct stack_pool *pool, uint32_t count)
 
 static int add_slab(struct stack_pool *pool)
 {
-    struct stack_slab *slab = NULL;
-    if (pool->slab_count >= SLABS_SMALL)
-        slab = map_slab(pool, SLAB_STACKS_MAX);
-    if (!slab) /* near a limit a small one may fit still */
-        slab = map_slab(pool, SLAB_STACKS);
+    struct stack_slab *slab =
+        map_slab(pool, pool->slab_count < SLABS_SMALL ? SLAB_STACKS : SLAB_STACKS_MAX);
     if (!slab)
         return -ENOMEM;
     for (uint32_t i = slab->count; i-- > 0;) {
