@@ -170,15 +170,17 @@ const char *const store_statement_texts[STATEMENTS] = {
         "UPDATE job SET state = ?3, at_ms = ?4, attempts = ?5, interruptions = ?6, "
         "started_ms = ?7, finished_ms = ?8, error_code = ?9, error_message = ?10, "
         "result = ?11 WHERE id = ?1 AND state = 2 AND attempts = ?2",
+    /* iif, not AND: the functions tell a change that it applies, and SQLite may ask the terms of an
+     * AND in any order */
     [STATEMENT_FINISH_KEPT] =
         "UPDATE OR FAIL job NOT INDEXED SET state = outcome(id, 0), at_ms = outcome(id, 1), "
         "attempts = outcome(id, 2), interruptions = outcome(id, 3), started_ms = outcome(id, 4), "
         "finished_ms = outcome(id, 5), error_code = NULL, error_message = NULL, "
-        "result = outcome(id, 6) WHERE id IN (SELECT id FROM kept_job) AND state = 2 AND "
-        "kept(id, attempts, flags)",
+        "result = outcome(id, 6) WHERE id IN (SELECT id FROM kept_job) AND "
+        "iif(state = 2, kept(id, attempts, flags), 0)",
     [STATEMENT_DELETE_ENDED_JOBS] =
-        "DELETE FROM job NOT INDEXED WHERE id IN (SELECT id FROM ended_job) AND state = 2 AND "
-        "ended(id, attempts, flags)",
+        "DELETE FROM job NOT INDEXED WHERE id IN (SELECT id FROM ended_job) AND "
+        "iif(state = 2, ended(id, attempts, flags), 0)",
     [STATEMENT_RETRY] = "UPDATE job SET state = 0, at_ms = ?3, attempts = ?4, interruptions = ?5, "
                         "started_ms = ?6, error_code = ?7, error_message = ?8 "
                         "WHERE id = ?1 AND state = 2 AND attempts = ?2",

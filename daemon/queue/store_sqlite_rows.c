@@ -119,15 +119,15 @@ static int no_more_ended(sqlite3_vtab_cursor *cursor)
     return ((struct rows_cursor *)cursor)->row >= ends->count;
 }
 
-static void give(sqlite3_context *context, uint64_t number)
+static int give(sqlite3_context *context, uint64_t number)
 {
     sqlite3_result_int64(context, (int64_t)number);
+    return SQLITE_OK;
 }
 
-static void give_unless_0(sqlite3_context *context, uint64_t number)
+static int give_unless_0(sqlite3_context *context, uint64_t number)
 {
-    if (number)
-        give(context, number);
+    return number ? give(context, number) : SQLITE_OK;
 }
 
 /* In the order of STORE_NEW_COLUMNS. */
@@ -137,57 +137,44 @@ static int new_column(sqlite3_vtab_cursor *cursor, sqlite3_context *context, int
     const struct job *job = store->inserts[((struct rows_cursor *)cursor)->row];
     switch (column) {
     case 0:
-        give(context, job->id);
-        break;
+        return give(context, job->id);
     case 1:
-        give(context, job->lane->id);
-        break;
+        return give(context, job->lane->id);
     case 2:
-        give(context, job->state);
-        break;
+        return give(context, job->state);
     case 3:
-        give(context, job->priority);
-        break;
+        return give(context, job->priority);
     case 4:
-        give_unless_0(context, job->state == JOB_SCHEDULED ? job->due_ms : 0);
-        break;
+        return give_unless_0(context, job->state == JOB_SCHEDULED ? job->due_ms : 0);
     case 5:
-        give(context, job->retries);
-        break;
+        return give(context, job->retries);
     case 6:
-        give(context, job->timeout_ms);
-        break;
+        return give(context, job->timeout_ms);
     case 7:
-        give(context, job->backoff_min_ms);
-        break;
+        return give(context, job->backoff_min_ms);
     case 8:
-        give(context, job->backoff_max_ms);
-        break;
+        return give(context, job->backoff_max_ms);
     case 9:
-        give(context, job->keep_ms);
-        break;
+        return give(context, job->keep_ms);
     case 10:
-        give(context, job->format);
-        break;
+        return give(context, job->format);
     case 11:
-        give(context, job->flags);
-        break;
+        return give(context, job->flags);
     case 12:
-        give_unless_0(context, job->coalesce);
-        break;
+        return give_unless_0(context, job->coalesce);
     case 13:
         sqlite3_result_blob64(context, job->payload, job->payload_size, SQLITE_STATIC);
-        break;
+        return SQLITE_OK;
+    default:
+        return SQLITE_ERROR; /* no such column */
     }
-    return SQLITE_OK;
 }
 
 static int ended_column(sqlite3_vtab_cursor *cursor, sqlite3_context *context, int column)
 {
     (void)column;
     const struct gathered_ends *ends = source_of(cursor);
-    give(context, ends->changes[((struct rows_cursor *)cursor)->row]->job->id);
-    return SQLITE_OK;
+    return give(context, ends->changes[((struct rows_cursor *)cursor)->row]->job->id);
 }
 
 /* The first of the job's ends, or where it would stand. */
