@@ -14,7 +14,8 @@
 
 #include "queue/job.h"
 
-#define LANE_WINDOW_MAX 1024u /* jobs; more while memory has much room: see window.c */
+#define LANE_WINDOW_MAX 1024u /* jobs; while memory has much room (window.c) LANE_BURST_MAX */
+#define LANE_BURST_MAX 65536u
 #define LANE_WINDOW_LOW 256u  /* fewer, and not complete: read more */
 
 struct job_queue;

@@ -10,7 +10,8 @@
 
 #include <errno.h>
 
-/* A part of memory_max; while all windows together are below it, lanes may exceed their share. */
+/* A part of memory_max; while all windows together are below it, lanes may exceed their share. Not
+ * beyond LANE_BURST_MAX, or making a window small again (make_small) would hold the loop up. */
 #define SPARE_PART 4u
 
 #define REFILL_JOBS 512u
@@ -79,7 +80,8 @@ static void keep_limits(struct broker *broker, struct lane *lane, uint64_t bytes
     uint64_t limit = broker->configuration->memory_max;
     while (lane->count > 1 && (others + lane->window_bytes > limit ||
                                (lane->count > LANE_WINDOW_MAX &&
-                                others + lane->window_bytes > limit / SPARE_PART)))
+                                others + lane->window_bytes > limit / SPARE_PART) ||
+                               lane->count > LANE_BURST_MAX))
         evict_one(broker, lane);
 }
 

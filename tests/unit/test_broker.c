@@ -155,6 +155,20 @@ static void expect_bounded_memory(void)
     cr_assert_leq(stage.broker->jobs.count, LANE_WINDOW_MAX + 100);
 }
 
+/* The store has numbered the jobs' effects in the order in which they ran. */
+static void expect_order(uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++)
+        cr_expect_eq(queue_stage_end_of(&stage, ids[i]), JOB_DONE);
+    cr_expect_eq(queue_stage_number(&stage, "SELECT count(*) FROM effect"), count);
+    cr_expect_eq(queue_stage_number(&stage, "SELECT count(DISTINCT number) FROM effect"), count);
+    cr_expect_eq(queue_stage_number(&stage, "SELECT count(*) FROM effect a JOIN effect b ON "
+                                            "b.rowid = a.rowid + 1 WHERE b.number < a.number"),
+                 0, "out of order");
+    cr_expect_eq(stage.broker->jobs.count, 0);
+    cr_expect_eq(stage.broker->window_bytes, 0);
+}
+
 static void order(void)
 {
     srandom(3);
@@ -169,32 +183,13 @@ static void order(void)
         cr_expect_eq(queue_stage_end_of(&stage, ids[i]), JOB_DONE);
         expect_bounded_memory();
     }
-    cr_expect_eq(queue_stage_number(&stage, "SELECT count(*) FROM effect"), MANY);
-    cr_expect_eq(queue_stage_number(&stage, "SELECT count(DISTINCT number) FROM effect"), MANY);
-    cr_expect_eq(queue_stage_number(&stage, "SELECT count(*) FROM effect a JOIN effect b ON "
-                                            "b.rowid = a.rowid + 1 WHERE b.number < a.number"),
-                 0, "out of order");
-    cr_expect_eq(stage.broker->jobs.count, 0);
-    cr_expect_eq(stage.broker->window_bytes, 0);
+    expect_order(MANY);
     queue_stage_close(&stage);
 }
 
 Test(broker, a_backlog_larger_than_memory_is_done_once_and_in_order)
 {
     queue_stage_run(order);
-}
-
-/* The store has numbered the jobs' effects in the order in which they ran. */
-static void expect_order(uint32_t count)
-{
-    for (uint32_t i = 0; i < count; i++)
-        cr_expect_eq(queue_stage_end_of(&stage, ids[i]), JOB_DONE);
-    cr_expect_eq(queue_stage_number(&stage, "SELECT count(DISTINCT number) FROM effect"), count);
-    cr_expect_eq(queue_stage_number(&stage, "SELECT count(*) FROM effect a JOIN effect b ON "
-                                            "b.rowid = a.rowid + 1 WHERE b.number < a.number"),
-                 0, "out of order");
-    cr_expect_eq(stage.broker->jobs.count, 0);
-    cr_expect_eq(stage.broker->window_bytes, 0);
 }
 
 static void submit_some(uint32_t first, uint32_t count, unsigned priority, uint32_t number)
@@ -230,6 +225,32 @@ static void burst(void)
 Test(broker, a_burst_in_order_stays_in_memory)
 {
     queue_stage_run(burst);
+}
+
+/* However much memory there is. */
+static void long_burst(void)
+{
+    enum { COUNT = LANE_BURST_MAX + 100 };
+    static uint64_t many[COUNT];
+    queue_stage_open(&stage, "[queue default]\nconcurrency = 1\n");
+    stage.configuration.memory_max = UINT64_C(1) << 40;
+    uint64_t blocker = queue_stage_submit(&stage, "PRIORITY 0 local", BLOCKER);
+    queue_stage_wait_running(&stage, blocker);
+    for (uint32_t i = 0; i < COUNT; i++) {
+        queue_stage_submit_later(&stage, "PRIORITY 1 local", "SELECT 1", &many[i]);
+        if (i % 256 == 255)
+            cr_assert_eq(aw_yield(), 0);
+    }
+    for (uint32_t i = 0; i < COUNT; i++)
+        while (many[i] == 0)
+            cr_assert_eq(aw_sleep(1), 0);
+    cr_expect_eq(stage.broker->jobs.count, 1 + LANE_BURST_MAX);
+    queue_stage_close(&stage);
+}
+
+Test(broker, a_burst_has_a_limit)
+{
+    queue_stage_run(long_burst);
 }
 
 static void many_lanes(void)
