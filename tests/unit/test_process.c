@@ -307,6 +307,10 @@ static int stubborn_body(void *argument)
     pid_t pid = aw_process_id(process);
     aw_process_close(process);
     cr_expect(is_gone(pid));
+    /* the group was killed with it; whoever is init reaps what it had started */
+    for (int i = 0; i < 10000 && !is_gone(-pid); i++)
+        cr_assert_eq(aw_sleep(1), 0);
+    cr_expect(is_gone(-pid), "what it started goes on");
     return 0;
 }
 
