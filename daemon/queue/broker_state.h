@@ -71,6 +71,8 @@ struct broker_counters {
     uint64_t refused;
 };
 
+#define SPARES_MAX 1024u
+
 struct broker {
     const struct config *configuration;
     struct store *store;
@@ -109,7 +111,7 @@ struct broker {
     struct aw_group executions;
     uint64_t disk_free_bytes; /* at the last look, less what was accepted since */
     struct broker_counters counters;
-    struct spares records;     /* struct execution_record */
+    struct spares records;     /* struct execution_record; SPARES_MAX of each are kept */
     struct spares submissions; /* submit.c's */
     bool stopping;
     bool drained;

@@ -95,7 +95,7 @@ struct execution_record *execution_record_new(struct broker *broker)
 
 void execution_record_free(struct execution_record *record)
 {
-    spares_give(&record->broker->records, record);
+    spares_give(&record->broker->records, record, SPARES_MAX);
 }
 
 void forget_job(struct broker *broker, struct job *job)

@@ -10,9 +10,9 @@
 #endif
 #endif
 #if defined(__SANITIZE_ADDRESS__) || defined(SEES_USE_AFTER_END)
-#define SPARES_MAX 0u
+#define KEEPS_NONE true
 #else
-#define SPARES_MAX 1024u
+#define KEEPS_NONE false
 #endif
 
 struct spare {
@@ -29,10 +29,10 @@ void *spares_take(struct spares *spares, size_t size)
     return spare;
 }
 
-void spares_give(struct spares *spares, void *memory)
+void spares_give(struct spares *spares, void *memory, uint32_t count_max)
 {
     struct spare *spare = memory;
-    if (!spare || spares->count >= SPARES_MAX) {
+    if (!spare || KEEPS_NONE || spares->count >= count_max) {
         free(spare);
         return;
     }

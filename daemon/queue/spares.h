@@ -12,7 +12,8 @@ struct spares {
 
 /* As malloc does; `size` is the same at every call. */
 void *spares_take(struct spares *spares, size_t size);
-void spares_give(struct spares *spares, void *memory);
+/* As free does, unless fewer than `count_max` are kept. */
+void spares_give(struct spares *spares, void *memory, uint32_t count_max);
 /* Frees those that nobody has. */
 void spares_free(struct spares *spares);
 

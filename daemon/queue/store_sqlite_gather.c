@@ -56,7 +56,7 @@ static int write_kept(struct store *store, struct aw_error *reterr)
     if (ends->count == 0)
         return 0;
     int result = store_run(store, STATEMENT_FINISH_KEPT, "storing results", reterr);
-    for (uint32_t i = 0; i < ends->count; i++) {
+    for (uint32_t i = 0; i < ends->count && result == 0; i++) {
         const struct job *job = ends->changes[i]->job;
         if (ends->changes[i]->applied)
             store_count(store, job->lane, JOB_READY, ends->changes[i]->state, job->payload_size);

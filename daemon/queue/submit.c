@@ -62,18 +62,18 @@ static void stored(struct store_change *change, int result)
         broker->counters.refused++;
         submission->done(submission->context, 0, &error);
         job_free(job);
-        spares_give(&broker->submissions, submission);
+        spares_give(&broker->submissions, submission, SPARES_MAX);
         return;
     }
     if (!change->applied) {
         not_inserted(submission, job->extras);
         job_free(job);
-        spares_give(&broker->submissions, submission);
+        spares_give(&broker->submissions, submission, SPARES_MAX);
         return;
     }
     submission->done(submission->context, job->id, NULL);
     submit_take_in(broker, change);
-    spares_give(&broker->submissions, submission);
+    spares_give(&broker->submissions, submission, SPARES_MAX);
 }
 
 static int refuse(struct broker *broker, struct aw_error *reterr, int number, const char *word,
@@ -233,7 +233,7 @@ int submit_scheduled(struct broker *broker, const struct submit_options *options
     int result = submit_make_job(broker, options, target_name, arguments, count, now_ms, &job,
                                  reterr);
     if (result < 0) {
-        spares_give(&broker->submissions, submission);
+        spares_give(&broker->submissions, submission, SPARES_MAX);
         return result;
     }
     *submission = (struct submission){.broker = broker, .done = done, .context = context};

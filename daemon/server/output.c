@@ -15,35 +15,16 @@
 
 static struct reply *take_reply(struct server *server)
 {
-    struct reply *reply = server->free_replies;
-    if (!reply)
-        return calloc(1, sizeof *reply);
-    server->free_replies = reply->next;
-    server->free_reply_count--;
-    reply->next = NULL;
+    struct reply *reply = spares_take(&server->replies, sizeof *reply);
+    if (reply)
+        *reply = (struct reply){0};
     return reply;
 }
 
 static void give_reply_back(struct server *server, struct reply *reply)
 {
     buffer_free(&reply->value);
-    if (server->free_reply_count >= FREE_REPLIES_MAX) {
-        free(reply);
-        return;
-    }
-    *reply = (struct reply){.next = server->free_replies};
-    server->free_replies = reply;
-    server->free_reply_count++;
-}
-
-void output_free_replies(struct server *server)
-{
-    while (server->free_replies) {
-        struct reply *reply = server->free_replies;
-        server->free_replies = reply->next;
-        free(reply);
-    }
-    server->free_reply_count = 0;
+    spares_give(&server->replies, reply, SPARE_REPLIES_MAX);
 }
 
 /* --- sending --------------------------------------------------------------------------- */

@@ -16,7 +16,7 @@ struct server;
 #define OUTPUT_HIGH_BYTES (1u << 20)  /* above it no more requests are executed */
 #define OUTPUT_MAX_BYTES (256u << 20) /* above it the connection is closed */
 #define REPLIES_MAX 16384u            /* slots of one connection before it stops reading */
-#define FREE_REPLIES_MAX 65536u       /* empty slots the server keeps */
+#define SPARE_REPLIES_MAX 65536u      /* empty slots the server keeps */
 
 struct reply {
     struct reply *next;
@@ -48,6 +48,5 @@ bool output_is_idle(const struct connection *connection);
 
 /* The connection ends: slots that are not filled yet are orphaned. Not while a writer runs. */
 void output_abandon(struct connection *connection);
-void output_free_replies(struct server *server);
 
 #endif

@@ -20,7 +20,7 @@ static void close_listeners(struct server *server)
 
 static void free_server(struct server *server)
 {
-    output_free_replies(server);
+    spares_free(&server->replies);
     buffer_free(&server->scratch);
     buffer_free(&server->answer);
     buffer_free(&server->event_text);

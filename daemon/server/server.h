@@ -8,6 +8,7 @@
 
 #include "config/config.h"
 #include "queue/broker.h"
+#include "queue/spares.h"
 #include "server/subscriptions.h"
 
 #include <await.h>
@@ -54,8 +55,7 @@ struct server {
     struct buffer event_text; /* of the event that is being told */
     struct buffer message;    /* to one subscriber, likewise */
     struct subscriptions subscriptions;
-    struct reply *free_replies;
-    uint32_t free_reply_count;
+    struct spares replies; /* struct reply */
 
     uint64_t refused_ns; /* when the log last told of a client that may not use a target */
     uint64_t refused_silently; /* refusals since */

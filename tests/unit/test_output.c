@@ -29,7 +29,7 @@ static void close_both(void)
 {
     cr_expect_eq(aw_group_wait(&server.tasks), 0);
     output_abandon(&connection);
-    output_free_replies(&server);
+    spares_free(&server.replies);
     aw_close(connection.fd);
     aw_close(client);
 }
