@@ -8,12 +8,21 @@
 
 #include <arpa/inet.h>
 #include <criterion/criterion.h>
+#include <curl/curlver.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+/* The first poll of a connection that cannot be made is told to libcurl as an error of the socket.
+ * Since libcurl 8 it looks itself, finds the connection made, and goes on. */
+#if LIBCURL_VERSION_NUM >= 0x080000
+#define POLLS_SPARED 1
+#else
+#define POLLS_SPARED 0
+#endif
 
 /* What libc allocates for the client counts as the client's. */
 char *__wrap_strdup(const char *text);
@@ -193,15 +202,18 @@ Test(http_no_memory, each_allocation_fails_once, .timeout = 240)
     cr_assert_eq(aw_run(converse, NULL), 0); /* what stays loaded is loaded */
     int descriptors = open_descriptors();
     long nth = 0;
+    int went_on = 0;
     do {
         live = 0;
         failed = false;
         allocations_left = nth++;
         int result = aw_run(converse, NULL);
         allocations_left = -1;
+        went_on += failed && result == 0;
         /* a socket that cannot be polled any more is a connection that was lost */
-        cr_expect(failed ? result == -ENOMEM || result == -ECONNRESET : result == 0,
+        cr_expect(failed && result != 0 ? result == -ENOMEM || result == -ECONNRESET : result == 0,
                   "allocation %ld: %d", nth, result);
+        cr_expect_leq(went_on, POLLS_SPARED, "allocation %ld passed unseen", nth);
         cr_expect_eq(live, 0, "allocation %ld: %ld stayed", nth, live);
         cr_expect_eq(open_descriptors(), descriptors, "allocation %ld: descriptors", nth);
     } while (failed);
