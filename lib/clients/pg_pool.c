@@ -1,10 +1,11 @@
 /* pg_pool.c - who gets which connection.
  *
- * In this order: an idle connection; one more connection while there may be more; else the least
- * loaded one, behind others, but never behind a head that has run for PG_SLOW_NS, since waiting
- * here can be taken back and waiting there cannot. How many may be in flight on a connection
- * starts at one and doubles with each quick answer (pg_receive.c): a burst of slow statements is
- * spread over the connections one by one, a burst of quick ones fills the pipelines.
+ * In this order: an idle connection; one more connection while there may be more; one that is free
+ * in a moment; else the least loaded one, behind others, but never behind a head that has run for
+ * PG_SLOW_NS, since waiting here can be taken back and waiting there cannot. How many may be in
+ * flight on a connection starts at one and doubles with each quick answer (pg_receive.c): a burst
+ * of slow statements is spread over the connections one by one, a burst of quick ones fills the
+ * pipelines.
  *
  * Up and down: up once a connection works, down when an attempt fails while none is open. While
  * it is down runs fail at once; the last connection's task keeps trying. */
@@ -15,25 +16,41 @@
 #include <stdlib.h>
 #include <string.h>
 
-static bool takes_more(const struct pg_connection *connection, const struct pg_request *request)
+static bool is_open_to_all(const struct pg_connection *connection)
 {
     return connection->state == PG_CONNECTION_OPEN && !connection->broken &&
-           !connection->retiring && connection->cancel == NULL && connection->lease == NULL &&
-           !connection->draining &&
+           !connection->retiring && connection->lease == NULL && !connection->draining;
+}
+
+static bool takes_more(const struct pg_connection *connection, const struct pg_request *request)
+{
+    return is_open_to_all(connection) && connection->cancel == NULL &&
            (connection->in_flight_count == 0 ||
             (connection->in_flight_count < connection->depth &&
              connection->in_flight_size + request->size_bytes <=
                  connection->pool->options.in_flight_size_max));
 }
 
+/* What it did is over; only the cancelling of that or the cleaning behind it is not. */
+static bool is_free_in_a_moment(const struct pg_connection *connection)
+{
+    const struct pg_request *head = TAILQ_FIRST(&connection->in_flight);
+    return is_open_to_all(connection) &&
+           (head == NULL ? connection->cancel != NULL
+                         : head->tidies && connection->in_flight_count == 1);
+}
+
 /* An idle one if there is any, else the least loaded. Never behind a head that is slow. */
 static struct pg_connection *find_connection(struct aw_pg_pool *pool,
-                                             const struct pg_request *request)
+                                             const struct pg_request *request,
+                                             uint32_t *ret_free_in_a_moment)
 {
     struct pg_connection *best = NULL;
     struct pg_connection *connection = NULL;
     uint64_t now_ns = aw_now_ns();
+    *ret_free_in_a_moment = 0;
     TAILQ_FOREACH(connection, &pool->connections, link) {
+        *ret_free_in_a_moment += is_free_in_a_moment(connection);
         if ((best != NULL && connection->in_flight_count >= best->in_flight_count) ||
             !takes_more(connection, request)) {
             continue;
@@ -61,14 +78,19 @@ void pg_pool_dispatch(struct aw_pg_pool *pool)
 {
     pg_lease_dispatch(pool);
     for (struct pg_request *request; (request = TAILQ_FIRST(&pool->waiting)) != NULL;) {
-        struct pg_connection *connection = find_connection(pool, request);
+        uint32_t free_in_a_moment;
+        struct pg_connection *connection = find_connection(pool, request, &free_in_a_moment);
         if (connection == NULL || connection->in_flight_count > 0) {
-            if (pool->opening_count >= pool->waiting_count + pool->lease_waiting_count) {
+            uint32_t wanted = pool->waiting_count + pool->lease_waiting_count;
+            if (pool->opening_count >= wanted) {
                 return; /* each of them will have a connection of its own in a moment */
             }
             if (pool->connection_count < pool->options.connections && !pool->closing &&
                 aw_now_ns() >= pool->open_after_ns && pg_connection_start(pool) == 0) {
                 continue;
+            }
+            if (pool->opening_count + free_in_a_moment >= wanted) {
+                return;
             }
         }
         if (connection == NULL) {
